@@ -1,0 +1,55 @@
+"""Errors that a user can act on, and their exit codes.
+
+Anything that is not a `FairwayError` is a bug in Fairway: the command line
+reports it in one line and writes the traceback to a log file.
+"""
+
+from __future__ import annotations
+
+from fairway.diagnostics import Diagnostic
+
+EXIT_OK = 0
+EXIT_USER_ERROR = 1
+EXIT_BUG = 3
+EXIT_INTERRUPTED = 130
+
+
+class FairwayError(Exception):
+    """Something the user can mend.
+
+    summary: one sentence. hint: what to do, in the imperative. detail: further
+    lines for those who want them.
+    """
+
+    exit_code = EXIT_USER_ERROR
+
+    def __init__(self, summary: str, *, hint: str | None = None, detail: str | None = None) -> None:
+        super().__init__(summary)
+        self.summary = summary
+        self.hint = hint
+        self.detail = detail
+
+
+class InvalidApplication(FairwayError):  # noqa: N818 - reads as what it says
+    """The application has errors; `diagnostics` holds every one found."""
+
+    def __init__(self, diagnostics: list[Diagnostic]) -> None:
+        errors = sum(d.is_error for d in diagnostics)
+        super().__init__(f"{errors} problem{'s' if errors != 1 else ''} found")
+        self.diagnostics = diagnostics
+
+
+class BundleFailed(FairwayError):  # noqa: N818
+    """A function's source could not be turned into an archive."""
+
+
+class CloudUnavailable(FairwayError):  # noqa: N818
+    """The local cloud did not start, or is not running."""
+
+
+class MissingCredentials(FairwayError):  # noqa: N818
+    """An environment on AWS was named and no credentials were found."""
+
+
+class DeploymentFailed(FairwayError):  # noqa: N818
+    """CloudFormation refused or rolled back a change; the summary is the first real cause."""
