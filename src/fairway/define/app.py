@@ -1,0 +1,53 @@
+"""The application as later stages see it: one environment, every value typed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as MappingType
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from fairway.define import source
+from fairway.define.spec import Component, Network
+from fairway.diagnostics import Place
+
+FILE_NAME = "fairway.yml"
+LOCAL = "local"
+
+C = TypeVar("C", bound=Component)
+
+
+@dataclass(frozen=True)
+class App:
+    """An application in one environment.
+
+    root: the directory of fairway.yml. account: where it must go, when the file
+    says so. broken: components that could not be read; they are absent from
+    `components`, and references to them are not errors of their own.
+    """
+
+    root: Path
+    name: str
+    environment: str
+    owner: str
+    region: str
+    account: str | None
+    network: Network | None
+    encryption: str
+    components: MappingType[str, Component]
+    resources: MappingType[str, Any]
+    tree: source.Mapping = field(repr=False)
+    broken: frozenset[str] = frozenset()
+
+    def of_kind(self, model: type[C]) -> dict[str, C]:
+        """The components of one kind, in the order of the file."""
+        return {n: c for n, c in self.components.items() if isinstance(c, model)}
+
+    def place(self, *path: source.Key, of_key: bool = False) -> Place:
+        """Where a path of the file stands, after the environment's overlay."""
+        return source.find_place(self.tree, path, of_key=of_key)
+
+    @property
+    def prefix(self) -> str:
+        """The stem of every stack's name."""
+        return f"{self.name}-{self.environment}"

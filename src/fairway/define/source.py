@@ -1,0 +1,397 @@
+"""YAML 1.2 text -> a tree of nodes that know their place.
+
+Strict: duplicate keys, tabs, tags, merge keys and more than one document are
+errors. Scalars are read by the core schema of YAML 1.2 (yaml.org/spec/1.2.2,
+section 10.3), so `on` is text and `12:30` is text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from fairway.diagnostics import Diagnostic, Place
+
+MAX_BYTES = 1024 * 1024
+MAX_DEPTH = 40
+MAX_NODES = 200_000  # bounds what aliases can expand to
+
+_Parser: Any = getattr(yaml, "CLoader", yaml.Loader)
+
+_NULL = re.compile(r"(?:null|Null|NULL|~|)\Z")
+_BOOL = re.compile(r"(?:true|True|TRUE|false|False|FALSE)\Z")
+_INT = re.compile(r"(?:[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)\Z")
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z")
+
+Key = str | int
+Path_ = tuple[Key, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """A single value."""
+
+    value: str | int | float | bool | None
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """A list of nodes."""
+
+    items: tuple[Node, ...]
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A key of a mapping: where it stands, and its value."""
+
+    place: Place
+    value: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """Keys in the order of the file."""
+
+    entries: dict[str, Entry]
+    place: Place
+
+
+Node = Scalar | Sequence | Mapping
+
+
+@dataclass(slots=True)
+class _Reading:
+    file: Path
+    events: Iterator[Any]
+    problems: list[Diagnostic] = field(default_factory=list)
+    anchors: dict[str, Node | None] = field(default_factory=dict)
+    nodes: int = 0
+
+    def place(self, mark: Any) -> Place:
+        return Place(self.file, mark.line + 1, mark.column + 1)
+
+
+class _Unreadable(Exception):  # noqa: N818
+    def __init__(self, diagnostic: Diagnostic) -> None:
+        self.diagnostic = diagnostic
+
+
+def read_source(file: Path) -> tuple[Mapping | None, list[Diagnostic]]:
+    """Read a file into a mapping, or say everything that is wrong with its form."""
+    start = Place(file, 1, 1)
+    try:
+        raw = file.read_bytes()
+    except FileNotFoundError:
+        return None, [
+            Diagnostic(
+                "no-file",
+                f"there is no {file}",
+                hint="run `fairway init timestamps my-app`, or go to your application's directory",
+            )
+        ]
+    except OSError as error:
+        reason = error.strerror or str(error)
+        return None, [Diagnostic("unreadable-file", f"{file} cannot be read: {reason}")]
+    if len(raw) > MAX_BYTES:
+        size = len(raw) / 1024 / 1024
+        return None, [
+            Diagnostic(
+                "file-too-large",
+                f"the file is {size:.1f} MiB, more than the limit of 1 MiB",
+                start,
+                "split the application into services, one directory each",
+            )
+        ]
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = raw[: error.start]
+        line = before.count(b"\n") + 1
+        column = error.start - (before.rfind(b"\n") + 1) + 1
+        return None, [
+            Diagnostic(
+                "not-text",
+                f"the file is not UTF-8 text (byte 0x{raw[error.start]:02x})",
+                Place(file, line, column),
+                "save the file as UTF-8",
+            )
+        ]
+    return read_text(text, file)
+
+
+def read_text(text: str, file: Path) -> tuple[Mapping | None, list[Diagnostic]]:
+    """Read YAML text; `file` is only named in places."""
+    reading = _Reading(file, iter(()))
+    try:
+        reading.events = _events(text)
+        root = _read_document(reading)
+    except yaml.YAMLError as error:
+        reading.problems.append(_explain_yaml_error(error, file, text))
+        return None, reading.problems
+    except _Unreadable as stop:
+        reading.problems.append(stop.diagnostic)
+        return None, reading.problems
+    if root is None or (isinstance(root, Scalar) and root.value is None):
+        reading.problems.append(
+            Diagnostic(
+                "empty-file", "the file is empty", Place(file, 1, 1), "start with `app: my-app`"
+            )
+        )
+        return None, reading.problems
+    if not isinstance(root, Mapping):
+        reading.problems.append(
+            Diagnostic(
+                "not-a-mapping",
+                "the file must hold keys and values",
+                root.place,
+                "start with `app: my-app`",
+            )
+        )
+        return None, reading.problems
+    return root, reading.problems
+
+
+def to_plain(node: Node) -> Any:
+    """The node's value in Python's own types."""
+    match node:
+        case Scalar():
+            return node.value
+        case Sequence():
+            return [to_plain(item) for item in node.items]
+        case Mapping():
+            return {key: to_plain(entry.value) for key, entry in node.entries.items()}
+
+
+def find_place(root: Node, path: Path_, *, of_key: bool = False) -> Place:
+    """Where a path stands; the nearest existing ancestor's place when it does not.
+
+    of_key: the place of the last key itself rather than of its value.
+    """
+    node, place = root, root.place
+    for depth, step in enumerate(path):
+        last = depth == len(path) - 1
+        if isinstance(node, Mapping) and isinstance(step, str) and step in node.entries:
+            entry = node.entries[step]
+            node = entry.value
+            container = isinstance(node, Mapping | Sequence)
+            place = entry.place if (of_key or container or not last) else node.place
+        elif isinstance(node, Sequence) and isinstance(step, int) and step < len(node.items):
+            node = node.items[step]
+            place = node.place
+        else:
+            break
+    return place
+
+
+def overlay(below: Mapping, above: Mapping) -> Mapping:
+    """`above` merged over `below`, key by key; each value keeps its own place."""
+    entries = dict(below.entries)
+    for key, entry in above.entries.items():
+        old = entries.get(key)
+        if old and isinstance(old.value, Mapping) and isinstance(entry.value, Mapping):
+            entries[key] = Entry(old.place, overlay(old.value, entry.value))
+        else:
+            entries[key] = entry
+    return Mapping(entries, below.place)
+
+
+def _events(text: str) -> Iterator[Any]:
+    loader = _Parser(text)
+    try:
+        while loader.check_event():
+            yield loader.get_event()
+    finally:
+        loader.dispose()
+
+
+def _read_document(reading: _Reading) -> Node | None:
+    root: Node | None = None
+    documents = 0
+    for event in reading.events:
+        if isinstance(event, yaml.DocumentStartEvent):
+            documents += 1
+            if documents > 1:
+                raise _Unreadable(
+                    Diagnostic(
+                        "several-documents",
+                        "the file holds more than one YAML document",
+                        reading.place(event.start_mark),
+                        "keep one document and remove the `---` line",
+                    )
+                )
+        elif isinstance(event, yaml.NodeEvent):
+            root = _read_node(reading, event, 0)
+    return root
+
+
+def _read_node(reading: _Reading, event: Any, depth: int) -> Node:
+    place = reading.place(event.start_mark)
+    reading.nodes += 1
+    if depth > MAX_DEPTH or reading.nodes > MAX_NODES:
+        raise _Unreadable(
+            Diagnostic(
+                "too-deep",
+                f"the file nests deeper than {MAX_DEPTH} levels or holds more than "
+                f"{MAX_NODES:,} values",
+                place,
+                "flatten or shorten it",
+            )
+        )
+    if isinstance(event, yaml.AliasEvent):
+        return _resolve_alias(reading, event, place)
+    if event.tag is not None:
+        reading.problems.append(
+            Diagnostic("tag", f"the tag {event.tag} has no meaning here", place, "remove the tag")
+        )
+    if event.anchor:
+        reading.anchors[event.anchor] = None
+    node: Node
+    if isinstance(event, yaml.ScalarEvent):
+        node = Scalar(_resolve_scalar(event), place)
+    elif isinstance(event, yaml.SequenceStartEvent):
+        node = Sequence(tuple(_read_items(reading, depth)), place)
+    else:
+        node = Mapping(_read_entries(reading, depth), place)
+    if event.anchor:
+        reading.anchors[event.anchor] = node
+    return node
+
+
+def _resolve_alias(reading: _Reading, event: Any, place: Place) -> Node:
+    node = reading.anchors.get(event.anchor)
+    if node is None:
+        known = event.anchor in reading.anchors
+        summary = (
+            f"the alias *{event.anchor} contains itself"
+            if known
+            else f"no anchor &{event.anchor} stands before this alias"
+        )
+        raise _Unreadable(Diagnostic("alias", summary, place, "write the value out"))
+    reading.nodes += _count(node)
+    return node
+
+
+def _count(node: Node) -> int:
+    match node:
+        case Scalar():
+            return 1
+        case Sequence():
+            return 1 + sum(_count(item) for item in node.items)
+        case Mapping():
+            return 1 + sum(_count(entry.value) for entry in node.entries.values())
+
+
+def _read_items(reading: _Reading, depth: int) -> Iterator[Node]:
+    for event in reading.events:
+        if isinstance(event, yaml.SequenceEndEvent):
+            return
+        yield _read_node(reading, event, depth + 1)
+
+
+def _read_entries(reading: _Reading, depth: int) -> dict[str, Entry]:
+    entries: dict[str, Entry] = {}
+    for event in reading.events:
+        if isinstance(event, yaml.MappingEndEvent):
+            break
+        place = reading.place(event.start_mark)
+        key = _read_key(reading, event, place, depth)
+        value_event = next(reading.events)
+        value = _read_node(reading, value_event, depth + 1)
+        if key is None:
+            continue
+        if key in entries:
+            reading.problems.append(
+                Diagnostic(
+                    "duplicate-key",
+                    f"the key '{key}' stands here a second time",
+                    place,
+                    f"remove one; the first is on line {entries[key].place.line}",
+                )
+            )
+            continue
+        entries[key] = Entry(place, value)
+    return entries
+
+
+def _read_key(reading: _Reading, event: Any, place: Place, depth: int) -> str | None:
+    if not isinstance(event, yaml.ScalarEvent):
+        _read_node(reading, event, depth + 1)
+        reading.problems.append(
+            Diagnostic("bad-key", "a key must be plain text", place, "write the key as one word")
+        )
+        return None
+    if event.value == "<<" and event.style in (None, ""):
+        reading.problems.append(
+            Diagnostic(
+                "merge-key",
+                "merge keys (<<) are not part of YAML 1.2",
+                place,
+                "repeat the values, or put shared ones under `environments`",
+            )
+        )
+        return None
+    return str(event.value)
+
+
+def _resolve_scalar(event: Any) -> str | int | float | bool | None:
+    text: str = event.value
+    if event.style not in (None, ""):  # quoted or a block: text as it stands
+        return text
+    if _NULL.match(text):
+        return None
+    if _BOOL.match(text):
+        return text[0] in "tT"
+    if _INT.match(text):
+        if text[:2] in ("0o", "0x"):
+            return int(text, 0)
+        return int(text) if len(text) <= 300 else text
+    if _FLOAT.match(text):
+        return float(text)
+    return text
+
+
+def _explain_yaml_error(error: yaml.YAMLError, file: Path, text: str) -> Diagnostic:
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    if mark is None:
+        # The reader's own error: a character that YAML does not allow.
+        position = getattr(error, "position", 0) or 0
+        bad = next((i for i, c in enumerate(text) if not _is_printable(c)), position)
+        line = text.count("\n", 0, bad) + 1
+        column = bad - (text.rfind("\n", 0, bad) + 1) + 1
+        code = f"U+{ord(text[bad]):04X}" if bad < len(text) else "unknown"
+        return Diagnostic(
+            "control-character",
+            f"the file holds a character that YAML does not allow ({code})",
+            Place(file, line, column),
+            "remove it; is this really a text file?",
+        )
+    place = Place(file, mark.line + 1, mark.column + 1)
+    line_text = text.splitlines()[mark.line] if mark.line < len(text.splitlines()) else ""
+    indent = line_text[: len(line_text) - len(line_text.lstrip())]
+    if "\t" in indent or "\\t" in str(getattr(error, "problem", "")):
+        tab = line_text.index("\t") + 1 if "\t" in line_text else place.column
+        return Diagnostic(
+            "tab", "a tab is used to indent", Place(file, place.line, tab), "indent with spaces"
+        )
+    problem = str(getattr(error, "problem", "") or error)
+    return Diagnostic(
+        "yaml-syntax",
+        f"this is not valid YAML: {problem}",
+        place,
+        "check the indentation, colons and quotes around this line",
+    )
+
+
+def _is_printable(char: str) -> bool:
+    """Whether YAML 1.2 allows the character (section 5.1)."""
+    if char in "\t\n\r\x85" or " " <= char <= "~":
+        return True
+    return char >= "\xa0" and char != "\ufeff" and not "\ud800" <= char <= "\udfff"

@@ -1,0 +1,290 @@
+"""The vocabulary of fairway.yml: every key, its type, default and meaning.
+
+Field descriptions are the reference: `docs/reference/file.md`, the JSON Schema
+for editors and `fairway explain` are made from them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from fairway.define.values import (
+    Account,
+    Cidr,
+    Megabytes,
+    Name,
+    RouteKey,
+    Seconds,
+    refuse,
+)
+
+# "Log retention" values that CloudWatch Logs takes, in days: API reference, PutRetentionPolicy.
+RETENTION_DAYS = (
+    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922,
+    3288, 3653,
+)  # fmt: skip
+DAY = 86400
+
+Runtime = Literal["python3.11", "python3.12", "python3.13"]
+AttributeType = Literal["string", "number", "binary"]
+
+
+class Spec(BaseModel):
+    """A part of the file: unknown keys are errors, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Component(Spec):
+    """What every kind of component has."""
+
+    type: str
+    kind: ClassVar[str] = ""
+
+
+class KeyAttribute(Spec):
+    """A key attribute with a type other than string."""
+
+    name: str = Field(description="Name of the attribute.", min_length=1, max_length=255)
+    type: AttributeType = Field("string", description="Type of the attribute.")
+
+
+class Index(Spec):
+    """A second way to look rows up (a global secondary index, all attributes projected)."""
+
+    partition_key: str | KeyAttribute = Field(description="Attribute that rows are spread by.")
+    sort_key: str | KeyAttribute | None = Field(None, description="Attribute that rows sort by.")
+
+
+class Table(Component):
+    """A DynamoDB table, paid per request, encrypted, with point-in-time recovery."""
+
+    kind: ClassVar[str] = "table"
+    type: Literal["table"]
+    partition_key: str | KeyAttribute = Field(description="Attribute that rows are spread by.")
+    sort_key: str | KeyAttribute | None = Field(None, description="Attribute that rows sort by.")
+    indexes: dict[str, Index] = Field(
+        default_factory=dict, description="Further ways to look rows up, by index name."
+    )
+    expire: str | None = Field(
+        None, description="Attribute with the epoch second at which a row may be removed."
+    )
+    on_delete: Literal["keep", "delete"] = Field(
+        "keep", description="What becomes of the rows when the table leaves the application."
+    )
+
+
+class Function(Component):
+    """Code on AWS Lambda, in a log group and under a role of its own."""
+
+    kind: ClassVar[str] = "function"
+    type: Literal["function"]
+    handler: str = Field(
+        description="`module.function` below the source directory.",
+        pattern=r"^[A-Za-z_][\w/-]*(\.[A-Za-z_]\w*)+$",
+    )
+    source: str = Field("src", description="Directory of the code, with its requirements.")
+    runtime: Runtime = Field("python3.12", description="Lambda runtime.")
+    architecture: Literal["arm64", "x86_64"] = Field(
+        "arm64", description="Processor; arm64 costs a fifth less per second."
+    )
+    memory: Megabytes = Field(256, description="Memory, 128MB to 10240MB; CPU grows with it.")
+    timeout: Seconds = Field(10, description="Longest run, 1s to 15m.")
+    concurrency: int | None = Field(
+        None, description="Most runs at once, reserved out of the account's limit.", ge=0
+    )
+    variables: dict[str, str] = Field(
+        default_factory=dict, description="Environment variables; never secrets."
+    )
+    uses: dict[str, str] = Field(
+        default_factory=dict,
+        description="Links: component name to access. Each link gives the permission, "
+        "the environment variable and the network path, and nothing else does.",
+    )
+    logs: Seconds = Field(30 * DAY, description="How long log lines are kept, in days.")
+
+    @field_validator("memory")
+    @classmethod
+    def _check_memory(cls, value: int) -> int:
+        # Lambda quotas: 128 MB to 10,240 MB, in 1-MB increments.
+        if not 128 <= value <= 10240:
+            raise refuse("bad-memory", f"a function cannot have {value}MB", "use 128MB to 10240MB")
+        return value
+
+    @field_validator("timeout")
+    @classmethod
+    def _check_timeout(cls, value: int) -> int:
+        # Lambda quotas: function timeout 900 seconds.
+        if not 1 <= value <= 900:
+            raise refuse("bad-timeout", f"a function cannot run for {value}s", "use 1s to 15m")
+        return value
+
+    @field_validator("variables")
+    @classmethod
+    def _check_variables(cls, value: dict[str, str]) -> dict[str, str]:
+        for name in value:
+            # Lambda, "Using Lambda environment variables": letters first, then \w; reserved ones.
+            if not name.replace("_", "a").isalnum() or not name[0].isalpha() or len(name) < 2:
+                raise refuse(
+                    "bad-variable",
+                    f"'{name}' cannot be an environment variable of a function",
+                    "use letters, digits and underscores, starting with a letter",
+                )
+            if name.startswith(("AWS_", "LAMBDA_")) or name == "_HANDLER":
+                raise refuse(
+                    "bad-variable",
+                    f"'{name}' is set by Lambda itself",
+                    "choose a name that does not start with AWS_ or LAMBDA_",
+                )
+        return value
+
+    @field_validator("logs")
+    @classmethod
+    def _check_logs(cls, value: int) -> int:
+        return check_retention(value)
+
+
+class LoadBalancer(Component):
+    """An internet-facing application load balancer in the public subnets."""
+
+    kind: ClassVar[str] = "load-balancer"
+    type: Literal["load-balancer"]
+    routes: dict[RouteKey, Name] = Field(
+        description="`METHOD /path` to component; `*` and `?` are wildcards, ANY is every "
+        "method. What no route names is answered 404.",
+        min_length=1,
+    )
+    health_check: str | None = Field(
+        None, description="Path of the health check, sent to every target.", pattern=r"^/\S*$"
+    )
+    certificate: str | None = Field(
+        None,
+        description="ARN of the certificate for HTTPS; HTTP is then redirected.",
+        pattern=r"^arn:aws[a-z-]*:acm:[a-z0-9-]+:\d{12}:certificate/[\w-]+$",
+    )
+    multi_value_headers: bool = Field(
+        False, description="Send and take headers and query parameters as lists."
+    )
+    logs: Seconds = Field(90 * DAY, description="How long access logs are kept, in days.")
+
+
+class HttpApi(Component):
+    """An API Gateway HTTP API."""
+
+    kind: ClassVar[str] = "http-api"
+    type: Literal["http-api"]
+    routes: dict[RouteKey, Name] = Field(
+        description="`METHOD /path` to component; `{id}` is a parameter, `{rest+}` takes the "
+        "rest of the path, ANY is every method.",
+        min_length=1,
+    )
+    payload: Literal["2.0", "1.0"] = Field("2.0", description="Format of the function's event.")
+    cors: list[str] = Field(
+        default_factory=list, description="Origins that browsers may call from."
+    )
+    logs: Seconds = Field(30 * DAY, description="How long access logs are kept, in days.")
+
+    @field_validator("logs")
+    @classmethod
+    def _check_logs(cls, value: int) -> int:
+        return check_retention(value)
+
+
+class ExistingNetwork(Spec):
+    """A network that somebody else made; Fairway adds nothing to it."""
+
+    vpc: str = Field(description="Id of the VPC.", pattern=r"^vpc-[0-9a-f]+$")
+    private_subnets: list[str] = Field(description="Ids of the private subnets.", min_length=1)
+    public_subnets: list[str] = Field(
+        default_factory=list, description="Ids of the public subnets, for load balancers."
+    )
+
+
+class Network(Spec):
+    """The network of an environment: public and private subnets in several zones."""
+
+    cidr: Cidr = Field("10.0.0.0/16", description="Addresses of the VPC, /16 to /24.")
+    zones: Literal[2, 3] = Field(2, description="Availability zones.")
+    flow_logs: Seconds = Field(14 * DAY, description="How long flow logs are kept, in days.")
+    existing: ExistingNetwork | None = Field(None, description="Use this network instead.")
+
+    @field_validator("cidr")
+    @classmethod
+    def _check_cidr(cls, value: str) -> str:
+        # Amazon VPC, "VPC CIDR blocks": /16 to /28; below /24 the subnets would be under /28.
+        size = int(value.rsplit("/", 1)[1])
+        if not 16 <= size <= 24:
+            raise refuse(
+                "bad-cidr", f"a network of /{size} cannot hold the subnets", "use /16 to /24"
+            )
+        return value
+
+    @field_validator("flow_logs")
+    @classmethod
+    def _check_flow_logs(cls, value: int) -> int:
+        return check_retention(value)
+
+
+class Environment(Spec):
+    """What one environment says otherwise; components, network and resources merge by key."""
+
+    account: Account | None = Field(None, description="The AWS account, checked before apply.")
+    region: str | None = Field(None, description="Region, when not the application's.")
+    components: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="Overlay over `components`."
+    )
+    network: dict[str, Any] = Field(default_factory=dict, description="Overlay over `network`.")
+    resources: dict[str, Any] = Field(default_factory=dict, description="Overlay over `resources`.")
+
+
+class File(Spec):
+    """The whole of fairway.yml."""
+
+    app: Name = Field(description="Names stacks, resources and tags.")
+    owner: str | None = Field(
+        None, description="Who pays and answers for it: the tag Owner.", max_length=256
+    )
+    region: str = Field(
+        "us-east-1",
+        description="AWS region.",
+        pattern=r"^[a-z]{2}(-[a-z]+)+-\d$",
+    )
+    environments: dict[Name, Environment | None] = Field(
+        default_factory=dict, description="Environments beside `local`, which always exists."
+    )
+    network: Network | None = Field(
+        None, description="The network; without it there is one only if a component needs one."
+    )
+    encryption: Literal["customer-key", "aws-key"] = Field(
+        "customer-key",
+        description="Whose key encrypts data at rest: a key of the application's own "
+        "(about 1 USD a month for each of the network and data stacks), or AWS's.",
+    )
+    components: dict[Name, dict[str, Any]] = Field(
+        description="The parts of the application, by name.", min_length=1
+    )
+    resources: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Raw CloudFormation resources by logical id, merged last: new ones are "
+        "added to the app stack, known ones are overlaid key by key.",
+    )
+
+
+KINDS: dict[str, type[Component]] = {
+    model.kind: model for model in (Table, Function, LoadBalancer, HttpApi)
+}
+
+
+def check_retention(seconds: int) -> int:
+    """Accept only durations that CloudWatch Logs can keep lines for."""
+    days, rest = divmod(seconds, DAY)
+    if rest or days not in RETENTION_DAYS:
+        near = min(RETENTION_DAYS, key=lambda d: abs(d * DAY - seconds))
+        raise refuse(
+            "bad-retention",
+            f"logs cannot be kept for {seconds}s" if rest else f"logs cannot be kept for {days}d",
+            f"CloudWatch Logs offers fixed terms; the nearest is {near}d",
+        )
+    return seconds

@@ -1,0 +1,112 @@
+"""The small languages inside values: sizes, durations, names, route keys."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+_SIZE = re.compile(r"(\d+)\s*(MB|GB)\Z")
+_DURATION = re.compile(r"(\d+)\s*(s|m|h|d)\Z")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*\Z")
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "ANY")
+_ROUTE = re.compile(r"([A-Z]+) (/\S*)\Z")
+
+
+def refuse(code: str, message: str, hint: str) -> PydanticCustomError:
+    """A validation error of ours: a summary and what to do about it."""
+    # Both travel as context: pydantic would read braces in the message as fields.
+    return PydanticCustomError(f"fairway-{code}", "{text}", {"text": message, "hint": hint})
+
+
+def _shown(value: Any) -> str:
+    text = repr(value) if isinstance(value, str) else str(value).lower()
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _read_size(value: Any) -> int:
+    match = _SIZE.match(value) if isinstance(value, str) else None
+    if not match:
+        example = f"{value}MB" if isinstance(value, int) else "512MB"
+        raise refuse("bad-size", f"{_shown(value)} is not a size", f"write it like {example}")
+    return int(match[1]) * (1024 if match[2] == "GB" else 1)
+
+
+def _read_duration(value: Any) -> int:
+    match = _DURATION.match(value) if isinstance(value, str) else None
+    if not match:
+        example = f"{value}s" if isinstance(value, int) else "30s, 5m, 12h or 14d"
+        raise refuse(
+            "bad-duration", f"{_shown(value)} is not a duration", f"write it like {example}"
+        )
+    return int(match[1]) * _SECONDS[match[2]]
+
+
+def _read_name(value: Any) -> str:
+    if not isinstance(value, str) or not _NAME.match(value) or len(value) > 32:
+        raise refuse(
+            "bad-name",
+            f"{_shown(value)} is not a name",
+            "use up to 32 small letters, digits and single hyphens, starting with a letter",
+        )
+    return value
+
+
+def _read_cidr(value: Any) -> str:
+    try:
+        network = ipaddress.IPv4Network(value if isinstance(value, str) else "")
+    except ValueError as error:
+        hint = "write it like 10.0.0.0/16"
+        if "host bits" in str(error):
+            hint = f"write {ipaddress.IPv4Network(value, strict=False)}"
+        raise refuse("bad-cidr", f"{_shown(value)} is not an IPv4 network", hint) from None
+    return str(network)
+
+
+def _read_account(value: Any) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        raise refuse(
+            "bad-account", f"the account {value} must be text", f'put it in quotes: "{value:012d}"'
+        )
+    if not isinstance(value, str) or not re.fullmatch(r"\d{12}", value):
+        raise refuse("bad-account", f"{_shown(value)} is not an AWS account", "write its 12 digits")
+    return value
+
+
+def _read_route(value: Any) -> str:
+    match = _ROUTE.match(value) if isinstance(value, str) else None
+    if not match:
+        raise refuse(
+            "bad-route",
+            f"{_shown(value)} is not a route",
+            'write a method and a path, like "GET /users" or "ANY /*"',
+        )
+    if match[1] not in _METHODS:
+        raise refuse(
+            "bad-route",
+            f"{match[1]} is not an HTTP method a route can name",
+            f"use one of {', '.join(_METHODS)}",
+        )
+    return str(value)
+
+
+def _schema(pattern: str, example: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": pattern, "examples": [example]})
+
+
+Megabytes = Annotated[int, BeforeValidator(_read_size), _schema(r"^\d+\s*(MB|GB)$", "512MB")]
+Seconds = Annotated[int, BeforeValidator(_read_duration), _schema(r"^\d+\s*(s|m|h|d)$", "30s")]
+Name = Annotated[str, BeforeValidator(_read_name), _schema(r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", "api")]
+Cidr = Annotated[str, BeforeValidator(_read_cidr), _schema(r"^[0-9./]+$", "10.0.0.0/16")]
+Account = Annotated[str, BeforeValidator(_read_account), _schema(r"^\d{12}$", "123456789012")]
+RouteKey = Annotated[str, BeforeValidator(_read_route), _schema(r"^[A-Z]+ /\S*$", "GET /users")]
+
+
+def parse_route(key: str) -> tuple[str, str]:
+    """A route key's method and path."""
+    method, path = key.split(" ", 1)
+    return method, path
