@@ -1,0 +1,340 @@
+"""A load balancer: public, logged, with one rule a route and one target group a function."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from typing import Any
+
+from fairway.compile.components.network import ANYWHERE, joins_network, subnet_ids, vpc_id
+from fairway.compile.draft import Draft, origin_of, to_logical
+from fairway.compile.template import Origin, get_att, policy, ref, sub
+from fairway.define.spec import LoadBalancer
+from fairway.define.values import parse_route
+
+# "Quotas for your Application Load Balancers": five condition values a rule.
+METHODS_PER_RULE = 4
+HIGHEST_PRIORITY = 50_000
+# Managed rule against TLS 1.0 and 1.1: "Security policies for your Application Load Balancer".
+TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-2021-06"
+
+
+def compile_load_balancer(name: str, balancer: LoadBalancer, draft: Draft) -> None:
+    """Write the load balancer, its listeners, rules and target groups."""
+    stem = to_logical(name)
+    origin = origin_of(name)
+    targets = sorted(set(balancer.routes.values()))
+    _add_access_logs(draft, name, balancer)
+    group = _add_security_group(draft, stem, balancer, targets, origin)
+    bucket = draft.share(
+        draft.data, draft.code, f"{stem}LogBucket", ref(f"{stem}Logs"), f"Access logs of {name}"
+    )
+    attributes = {
+        "access_logs.s3.enabled": "true",
+        "access_logs.s3.bucket": bucket,
+        "routing.http.drop_invalid_header_fields.enabled": "true",
+    }
+    draft.code.add(
+        stem,
+        "AWS::ElasticLoadBalancingV2::LoadBalancer",
+        {
+            "Type": "application",
+            "Scheme": "internet-facing",
+            "Subnets": subnet_ids(draft, "public"),
+            "SecurityGroups": [get_att(group, "GroupId")],
+            "LoadBalancerAttributes": [{"Key": k, "Value": v} for k, v in attributes.items()],
+        },
+        origin,
+    )
+    for target in targets:
+        _add_target_group(draft, name, balancer, target)
+    listener = _add_listeners(draft, stem, balancer, origin)
+    _add_rules(draft, name, balancer, listener)
+    scheme = "https" if balancer.certificate else "http"
+    url = sub(f"{scheme}://${{{stem}.DNSName}}")
+    draft.code.give(f"{stem}Url", url, f"URL of the load balancer {name}")
+
+
+def _add_access_logs(draft: Draft, name: str, balancer: LoadBalancer) -> None:
+    """The bucket of access logs; load balancers can write only with Amazon S3's own keys.
+
+    "Enable access logs for your Application Load Balancer" gives the principal and the path.
+    """
+    bucket = f"{to_logical(name)}Logs"
+    origin = origin_of(name, {"LifecycleConfiguration": "logs"})
+    days = max(1, balancer.logs // 86400)
+    draft.data.add(
+        bucket,
+        "AWS::S3::Bucket",
+        {
+            "BucketEncryption": {
+                "ServerSideEncryptionConfiguration": [
+                    {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+                ]
+            },
+            "LifecycleConfiguration": {
+                "Rules": [
+                    {
+                        "Id": "Expire",
+                        "Status": "Enabled",
+                        "ExpirationInDays": days,
+                        "NoncurrentVersionExpiration": {"NoncurrentDays": 1},
+                        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},
+                    }
+                ]
+            },
+            "OwnershipControls": {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]},
+            "PublicAccessBlockConfiguration": {
+                "BlockPublicAcls": True,
+                "BlockPublicPolicy": True,
+                "IgnorePublicAcls": True,
+                "RestrictPublicBuckets": True,
+            },
+            "VersioningConfiguration": {"Status": "Enabled"},
+        },
+        origin,
+        DeletionPolicy="Delete",
+        UpdateReplacePolicy="Delete",
+    )
+    arn = get_att(bucket, "Arn")
+    deliver = {
+        "Sid": "Deliver",
+        "Effect": "Allow",
+        "Principal": {"Service": "logdelivery.elasticloadbalancing.amazonaws.com"},
+        "Action": "s3:PutObject",
+        "Resource": sub("${Bucket}/AWSLogs/${AWS::AccountId}/*", Bucket=arn),
+    }
+    encrypted_only = {
+        "Sid": "EncryptedTransportOnly",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": [arn, sub("${Bucket}/*", Bucket=arn)],
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+    draft.data.add(
+        f"{bucket}Policy",
+        "AWS::S3::BucketPolicy",
+        {"Bucket": ref(bucket), "PolicyDocument": policy(deliver, encrypted_only)},
+        origin,
+    )
+
+
+def _add_security_group(
+    draft: Draft, stem: str, balancer: LoadBalancer, targets: list[str], origin: Origin
+) -> str:
+    """The internet may reach the listeners; the load balancer only its functions."""
+    group = f"{stem}SecurityGroup"
+    inward = [_rule("HTTP from the internet", 80, CidrIp=ANYWHERE)]
+    if balancer.certificate:
+        inward.append(_rule("HTTPS from the internet", 443, CidrIp=ANYWHERE))
+    function_groups = {
+        target: get_att(f"{to_logical(target)}SecurityGroup", "GroupId")
+        for target in targets
+        if joins_network(draft)
+    }
+    outward = [
+        _rule(f"To {target}", 443, DestinationSecurityGroupId=function_groups[target])
+        for target in function_groups
+    ]
+    nowhere = _rule("Nowhere: replaces the rule that allows everything", 443, CidrIp="127.0.0.1/32")
+    draft.code.add(
+        group,
+        "AWS::EC2::SecurityGroup",
+        {
+            "GroupDescription": f"Load balancer {origin.component} of {draft.app.prefix}",
+            "VpcId": vpc_id(draft),
+            "SecurityGroupIngress": inward,
+            "SecurityGroupEgress": outward or [nowhere],
+        },
+        origin,
+    )
+    for target, function_group in function_groups.items():
+        draft.code.add(
+            f"{stem}To{to_logical(target)}",
+            "AWS::EC2::SecurityGroupIngress",
+            {
+                "GroupId": function_group,
+                **_rule(
+                    f"From {origin.component}", 443, SourceSecurityGroupId=get_att(group, "GroupId")
+                ),
+            },
+            origin,
+        )
+    return group
+
+
+def _rule(description: str, port: int, **peer: Any) -> dict[str, Any]:
+    return {
+        "Description": description,
+        "IpProtocol": "tcp",
+        "FromPort": port,
+        "ToPort": port,
+        **peer,
+    }
+
+
+def _add_target_group(draft: Draft, name: str, balancer: LoadBalancer, target: str) -> None:
+    stem, function = to_logical(name), to_logical(target)
+    origin = origin_of(name, {"HealthCheckPath": "health_check"})
+    arn = "arn:${AWS::Partition}:elasticloadbalancing:${AWS::Region}:${AWS::AccountId}:"
+    permission = draft.code.add(
+        f"{stem}{function}Permission",
+        "AWS::Lambda::Permission",
+        {
+            "Action": "lambda:InvokeFunction",
+            "FunctionName": get_att(function, "Arn"),
+            "Principal": "elasticloadbalancing.amazonaws.com",
+            # The target group can only be made after the permission, so its name is not known.
+            "SourceArn": sub(f"{arn}targetgroup/*"),
+        },
+        origin,
+    )
+    properties: dict[str, Any] = {
+        "TargetType": "lambda",
+        "Targets": [{"Id": get_att(function, "Arn")}],
+        "HealthCheckEnabled": balancer.health_check is not None,
+        "TargetGroupAttributes": [
+            {
+                "Key": "lambda.multi_value_headers.enabled",
+                "Value": str(balancer.multi_value_headers).lower(),
+            }
+        ],
+    }
+    if balancer.health_check is not None:
+        properties |= {
+            "HealthCheckPath": balancer.health_check,
+            "HealthCheckIntervalSeconds": 35,
+            "HealthCheckTimeoutSeconds": 30,
+            "Matcher": {"HttpCode": "200"},
+        }
+    draft.code.add(
+        f"{stem}{function}Targets",
+        "AWS::ElasticLoadBalancingV2::TargetGroup",
+        properties,
+        origin,
+        DependsOn=[permission],
+    )
+
+
+def _add_listeners(draft: Draft, stem: str, balancer: LoadBalancer, origin: Origin) -> str:
+    """The listener of port 80 and, with a certificate, that of 443; returns the one with rules."""
+    not_found = {
+        "Type": "fixed-response",
+        "FixedResponseConfig": {
+            "StatusCode": "404",
+            "ContentType": "text/plain",
+            "MessageBody": "not found",
+        },
+    }
+    to_https = {
+        "Type": "redirect",
+        "RedirectConfig": {"Protocol": "HTTPS", "Port": "443", "StatusCode": "HTTP_301"},
+    }
+    kind = "AWS::ElasticLoadBalancingV2::Listener"
+    plain = f"{stem}Listener"
+    first = to_https if balancer.certificate else not_found
+    properties: dict[str, Any] = {
+        "LoadBalancerArn": ref(stem),
+        "Port": 80,
+        "Protocol": "HTTP",
+        "DefaultActions": [first],
+    }
+    draft.code.add(plain, kind, properties, origin)
+    if not balancer.certificate:
+        return plain
+    secure = {
+        "LoadBalancerArn": ref(stem),
+        "Port": 443,
+        "Protocol": "HTTPS",
+        "SslPolicy": TLS_POLICY,
+        "Certificates": [{"CertificateArn": balancer.certificate}],
+        "DefaultActions": [not_found],
+    }
+    certified = origin_of(origin.component, {"Certificates": "certificate"})
+    return draft.code.add(f"{stem}SecureListener", kind, secure, certified)
+
+
+def _add_rules(draft: Draft, name: str, balancer: LoadBalancer, listener: str) -> None:
+    stem = to_logical(name)
+    methods: dict[tuple[str, str], list[str]] = defaultdict(list)
+    keys: dict[tuple[str, str], str] = {}
+    for key, target in balancer.routes.items():
+        method, path = parse_route(key)
+        methods[path, target].append(method)
+        keys.setdefault((path, target), key)
+    rules = [
+        (path, target, chunk)
+        for (path, target), found in sorted(methods.items())
+        for chunk in _chunk_methods(found)
+    ]
+    taken: set[int] = set()
+    for path, target, chunk in sorted(rules, key=lambda rule: _rank(rule[0], bool(rule[2]))):
+        priority = _choose_priority(path, target, chunk, taken)
+        digest = _hash(f"{path} {target} {' '.join(chunk)}")
+        conditions: list[dict[str, Any]] = [
+            {"Field": "path-pattern", "PathPatternConfig": {"Values": [path]}}
+        ]
+        if chunk:
+            method_values = {"Values": chunk}
+            conditions.append(
+                {"Field": "http-request-method", "HttpRequestMethodConfig": method_values}
+            )
+        draft.code.add(
+            f"{stem}Rule{digest:08x}",
+            "AWS::ElasticLoadBalancingV2::ListenerRule",
+            {
+                "ListenerArn": ref(listener),
+                "Priority": priority,
+                "Conditions": conditions,
+                "Actions": [
+                    {
+                        "Type": "forward",
+                        "TargetGroupArn": ref(f"{stem}{to_logical(target)}Targets"),
+                    }
+                ],
+            },
+            origin_of(name, {}, "routes", keys[path, target]),
+        )
+
+
+def _chunk_methods(methods: list[str]) -> list[list[str]]:
+    """Methods in groups that one rule can hold; an empty group is every method."""
+    if "ANY" in methods:
+        named = sorted(set(methods) - {"ANY"})
+        return [[], *([named] if named else [])]
+    ordered = sorted(methods)
+    return [ordered[i : i + METHODS_PER_RULE] for i in range(0, len(ordered), METHODS_PER_RULE)]
+
+
+def _rank(path: str, has_methods: bool) -> tuple[int, int, bool, str]:
+    """What must match first: exact paths, then longer literal prefixes, then named methods."""
+    literal = min(len(path.split("*")[0]), len(path.split("?")[0]))
+    wild = literal < len(path)
+    return (1 if wild else 0, -literal if wild else 0, not has_methods, path)
+
+
+def _choose_priority(path: str, target: str, methods: list[str], taken: set[int]) -> int:
+    """A priority that does not move when other routes come and go.
+
+    Numbers in a row would have to be shuffled when a route is put between two others, and
+    CloudFormation cannot swap priorities. So each rank has a band, and a rule takes the slot
+    in its band that its hash names.
+    """
+    wild, shorter, any_method, _ = _rank(path, bool(methods))
+    literal = min(-shorter, 99)
+    if not wild:
+        start, size = (1, 12_000) if not any_method else (12_001, 8_000)
+    else:
+        start = 20_001 + (99 - literal) * 300 + (150 if any_method else 0)
+        size = 150
+    slot = _hash(f"{path} {target} {' '.join(methods)}") % size
+    while start + slot in taken:
+        slot = (slot + 1) % size
+    taken.add(start + slot)
+    assert start + slot <= HIGHEST_PRIORITY
+    return start + slot
+
+
+def _hash(text: str) -> int:
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
