@@ -1,0 +1,131 @@
+"""Where an environment lives, and clients for it; the only importer of boto3.
+
+The stages know AWS's APIs and nothing of who answers them: a target is a region,
+credentials and, for the local cloud, a URL.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from fairway.errors import MissingCredentials
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sts import STSClient
+
+NO_CREDENTIALS_HINT = (
+    "run `aws configure sso` (or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)"
+)
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A target: AWS itself, or whoever answers its APIs at `url`.
+
+    access_key and secret_key: given for a local cloud; otherwise the usual chain
+    of profiles, variables and roles is asked.
+    """
+
+    region: str
+    url: str | None = None
+    access_key: str | None = None
+    secret_key: str | None = field(default=None, repr=False)
+
+
+class Aws:
+    """Clients of one endpoint, each made when first used.
+
+    Raises MissingCredentials at construction when there are none.
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        import boto3
+        from botocore.config import Config
+
+        self.endpoint = endpoint
+        self._making = threading.Lock()  # sessions are not safe to share between threads
+        self._session: Any = boto3.session.Session(
+            aws_access_key_id=endpoint.access_key,
+            aws_secret_access_key=endpoint.secret_key,
+            region_name=endpoint.region,
+        )
+        self._config = Config(
+            retries={"mode": "standard", "total_max_attempts": 6},
+            connect_timeout=5,
+            max_pool_connections=16,
+            user_agent_extra="fairway",
+        )
+        if endpoint.url is None and not self._has_credentials():
+            raise MissingCredentials(
+                f"no AWS credentials were found for region {endpoint.region}",
+                hint=NO_CREDENTIALS_HINT,
+            )
+
+    def _has_credentials(self) -> bool:
+        from botocore.exceptions import BotoCoreError
+
+        try:
+            return self._session.get_credentials() is not None
+        except BotoCoreError as error:
+            raise MissingCredentials(
+                f"AWS credentials cannot be used: {error}", hint=NO_CREDENTIALS_HINT
+            ) from error
+
+    def _make_client(self, service: str) -> Any:
+        with self._making:
+            return self._session.client(
+                service, endpoint_url=self.endpoint.url, config=self._config
+            )
+
+    @cached_property
+    def cloudformation(self) -> CloudFormationClient:
+        """CloudFormation."""
+        client: CloudFormationClient = self._make_client("cloudformation")
+        return client
+
+    @cached_property
+    def s3(self) -> S3Client:
+        """S3; path-style where the endpoint is an address."""
+        client: S3Client = self._make_client("s3")
+        return client
+
+    @cached_property
+    def logs(self) -> CloudWatchLogsClient:
+        """CloudWatch Logs."""
+        client: CloudWatchLogsClient = self._make_client("logs")
+        return client
+
+    @cached_property
+    def ec2(self) -> EC2Client:
+        """EC2."""
+        client: EC2Client = self._make_client("ec2")
+        return client
+
+    @cached_property
+    def sts(self) -> STSClient:
+        """STS."""
+        client: STSClient = self._make_client("sts")
+        return client
+
+    @cached_property
+    def dynamodb(self) -> DynamoDBClient:
+        """DynamoDB."""
+        client: DynamoDBClient = self._make_client("dynamodb")
+        return client
+
+
+def explain_client_error(error: Exception) -> str:
+    """AWS's own message of a failed call, without botocore's preamble."""
+    response = getattr(error, "response", None)
+    if isinstance(response, dict):
+        found = response.get("Error", {})
+        return f"{found.get('Message') or found.get('Code')}"
+    return str(error)

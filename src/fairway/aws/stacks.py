@@ -1,0 +1,46 @@
+"""Stacks and prefix lists as AWS tells them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fairway.aws.endpoint import Aws, explain_client_error
+from fairway.errors import DeploymentFailed
+
+# Stacks in these states hold nothing: they are made anew.
+EMPTY_STATES = frozenset({"REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE"})
+
+
+def describe_stack(aws: Aws, name: str) -> dict[str, Any] | None:
+    """CloudFormation's description of a stack, or None when there is none."""
+    from botocore.exceptions import ClientError, EndpointConnectionError
+
+    try:
+        answer = aws.cloudformation.describe_stacks(StackName=name)
+    except ClientError as error:
+        if "does not exist" in str(error):
+            return None
+        raise DeploymentFailed(
+            f"CloudFormation refused to describe {name}: {explain_client_error(error)}",
+            hint="check that the credentials are valid and allow cloudformation:DescribeStacks",
+        ) from error
+    except EndpointConnectionError as error:
+        raise DeploymentFailed(
+            f"CloudFormation cannot be reached: {error}", hint="check the network and the region"
+        ) from error
+    stack: dict[str, Any] = dict(answer["Stacks"][0])
+    return stack
+
+
+def find_prefix_list(aws: Aws, service: str) -> str:
+    """The id of AWS's own prefix list of a service in the region."""
+    name = f"com.amazonaws.{aws.endpoint.region}.{service}"
+    answer = aws.ec2.describe_managed_prefix_lists(
+        Filters=[{"Name": "prefix-list-name", "Values": [name]}]
+    )
+    lists = answer["PrefixLists"]
+    if not lists:
+        raise DeploymentFailed(
+            f"there is no prefix list {name}", hint=f"is {service} offered in this region?"
+        )
+    return lists[0]["PrefixListId"]

@@ -1,0 +1,78 @@
+"""AWS's published resource schemas, as cfn-lint carries them: which change replaces what."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+Pointer = tuple[str, ...]
+_FALLBACK_REGION = "us-east-1"
+
+
+@cache
+def load_schema(resource_type: str, region: str) -> dict[str, Any] | None:
+    """The schema of a type in a region, or None for types that AWS does not publish."""
+    root = _schema_root()
+    index = _load_index(region)
+    digest = index.get(resource_type)
+    if not isinstance(digest, str):
+        return None
+    file = root / "resources" / f"{digest}.json"
+    schema: dict[str, Any] = json.loads(file.read_bytes())
+    return schema
+
+
+@cache
+def list_create_only(resource_type: str, region: str) -> frozenset[Pointer]:
+    """Paths of properties whose change replaces the resource.
+
+    Conditional ones count too: whether they do depends on more than the template tells, and
+    a replacement that was not announced is worse than one that does not come.
+    """
+    schema = load_schema(resource_type, region) or {}
+    found = [
+        *schema.get("createOnlyProperties", []),
+        *schema.get("conditionalCreateOnlyProperties", []),
+    ]
+    pointers = {tuple(pointer.split("/")[2:]) for pointer in found}
+    return frozenset(pointers | _NOT_IN_SCHEMA.get(resource_type, set()))
+
+
+# Replacements that the resource pages name and the published schemas leave out.
+_NOT_IN_SCHEMA: dict[str, set[Pointer]] = {
+    # "AWS::DynamoDB::Table", KeySchema: "Update requires: Some interruptions. Replacement if
+    # you edit an existing KeySchema": keys cannot change in place.
+    "AWS::DynamoDB::Table": {("KeySchema",)},
+}
+
+
+def replaces(resource_type: str, region: str, path: Pointer) -> bool:
+    """Whether a change at this path replaces the resource."""
+    steps = tuple(step for step in path if not step.isdigit())
+    for pointer in list_create_only(resource_type, region):
+        plain = tuple(step for step in pointer if step != "*")
+        shorter = min(len(steps), len(plain))
+        if steps[:shorter] == plain[:shorter]:
+            return True
+    return False
+
+
+@cache
+def _schema_root() -> Path:
+    spec = find_spec("cfnlint")  # found, not imported: importing takes half a second
+    assert spec is not None
+    assert spec.submodule_search_locations
+    return Path(spec.submodule_search_locations[0]) / "data" / "schemas"
+
+
+@cache
+def _load_index(region: str) -> dict[str, Any]:
+    providers = _schema_root() / "providers"
+    file = providers / f"{region}.json"
+    if not file.exists():
+        file = providers / f"{_FALLBACK_REGION}.json"
+    index: dict[str, Any] = json.loads(file.read_bytes())
+    return index
