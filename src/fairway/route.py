@@ -1,0 +1,95 @@
+"""The route: fairway.yml -> App -> Templates -> Artifacts -> Plan -> Release.
+
+Read top to bottom, this is what Fairway does. Everything up to the plan only
+reads; `apply` alone changes anything, and reads only the plan. Removing an
+application takes the same way with another plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from fairway.apply import Applying, Release
+from fairway.aws import Aws
+from fairway.aws.stacks import find_prefix_list
+from fairway.bundle import Artifact, Platform, Source, bundle_sources
+from fairway.check import require_valid
+from fairway.compile import Templates, compile_app
+from fairway.compile.artifacts import STACK_NAME as ARTIFACTS_STACK
+from fairway.compile.draft import LAYERS
+from fairway.define import LOCAL, App, define_app
+from fairway.events import Report, ignore_events
+from fairway.plan import Plan, plan_changes, plan_destruction
+from fairway.plan.observe import observe_stacks
+
+STATE_DIRECTORY = ".fairway"
+
+# What a target runs code on, for a Lambda runtime and an architecture that the file names.
+ChoosePlatform = Callable[[str, str], Platform]
+
+
+def load_app(directory: Path, environment: str = LOCAL) -> App:
+    """define, check: the application, or InvalidApplication with every problem."""
+    return require_valid(define_app(directory, environment))
+
+
+def bundle_app(
+    app: App, templates: Templates, choose: ChoosePlatform, report: Report = ignore_events
+) -> tuple[Artifact, ...]:
+    """bundle: one archive for each source directory and platform."""
+    sources = [
+        Source(s.name, app.root / s.directory, choose(s.runtime, s.architecture))
+        for s in templates.sources
+    ]
+    return bundle_sources(sources, app.root / STATE_DIRECTORY / "cache", report)
+
+
+def plan_app(
+    app: App,
+    choose: ChoosePlatform,
+    aws: Aws | None = None,
+    report: Report = ignore_events,
+) -> Plan:
+    """compile, bundle, plan: what would change. Without `aws` everything counts as new."""
+    templates = compile_app(app)
+    artifacts = bundle_app(app, templates, choose, report)
+    if aws is None:
+        return plan_changes(app, templates, artifacts, {}, compared=False)
+    observed = observe_stacks(aws, [ARTIFACTS_STACK, *_name_stacks(app)])
+    return plan_changes(
+        app,
+        templates,
+        artifacts,
+        observed,
+        find_prefix_list=lambda service: find_prefix_list(aws, service),
+    )
+
+
+def plan_removal(app: App, aws: Aws) -> Plan:
+    """plan: what removing the application from its environment would delete and keep."""
+    return plan_destruction(app, observe_stacks(aws, _name_stacks(app)))
+
+
+def apply_plan(
+    plan: Plan,
+    aws: Aws,
+    *,
+    actor: str = "unknown",
+    revision: str | None = None,
+    report: Report = ignore_events,
+) -> Release:
+    """apply: exactly the plan."""
+    applying = Applying(
+        plan,
+        aws,
+        lambda service: find_prefix_list(aws, service),
+        actor=actor,
+        revision=revision,
+        report=report,
+    )
+    return applying.run()
+
+
+def _name_stacks(app: App) -> list[str]:
+    return [f"{app.prefix}-{layer}" for layer in LAYERS]
