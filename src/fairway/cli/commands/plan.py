@@ -1,0 +1,69 @@
+"""`fairway plan`: what would change, without changing anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from fairway.cli.options import directory_option, environment_option, json_option
+from fairway.cli.render.human import say, say_next, show_plan
+from fairway.cli.render.json import plan_to_json, print_json
+from fairway.cli.render.progress import Progress
+from fairway.cli.target import open_target
+from fairway.cloud.control.coverage import RECORDED
+from fairway.define import LOCAL
+from fairway.plan import Plan
+from fairway.route import load_app, plan_app, plan_removal
+
+EXIT_CHANGES = 2
+
+
+@click.command("plan", epilog="Example: fairway plan -e prod --destroy")
+@environment_option
+@click.option("--destroy", is_flag=True, help="Plan the removal of everything.")
+@click.option("--exit-code", is_flag=True, help="Exit with 2 when there are changes.")
+@directory_option
+@json_option
+def command(
+    environment: str, destroy: bool, exit_code: bool, directory: Path, as_json: bool
+) -> int:
+    """Show what applying would create, update, replace and delete.
+
+    Nothing is changed. Without AWS credentials everything counts as new.
+    """
+    app = load_app(directory, environment)
+    with Progress(quiet=as_json) as progress:
+        target = open_target(app, progress, must_answer=False)
+        if destroy:
+            target = target if target.aws else open_target(app, progress, must_answer=True)
+            plan = plan_removal(app, target.require_aws())
+        else:
+            plan = plan_app(app, target.choose, target.aws, progress)
+    if as_json:
+        print_json(plan_to_json(plan))
+    else:
+        show_plan(plan)
+        show_local_notices(plan)
+        _suggest(plan, environment)
+    return EXIT_CHANGES if exit_code and not plan.is_empty else 0
+
+
+def show_local_notices(plan: Plan) -> None:
+    """What the local cloud keeps only as a record, in words, before anything is applied."""
+    if plan.environment != LOCAL or plan.destroys:
+        return
+    types = {change.resource_type for _, change in plan.changes()}
+    notices = sorted({RECORDED[kind] for kind in types if kind in RECORDED})
+    if notices and not plan.is_empty:
+        say("\nwhat the local cloud only keeps a record of:", dim=True)
+        for notice in notices:
+            say(f"  {notice}", dim=True)
+
+
+def _suggest(plan: Plan, environment: str) -> None:
+    where = "" if environment == LOCAL else f" -e {environment}"
+    if plan.is_empty:
+        say_next(f"fairway status{where}")
+    else:
+        say_next(f"fairway {'destroy' if plan.destroys else 'apply'}{where}")

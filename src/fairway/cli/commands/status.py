@@ -1,0 +1,36 @@
+"""`fairway status`: what runs and where."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from fairway.cli.options import directory_option, environment_option, json_option
+from fairway.cli.render.human import say_next, show_status
+from fairway.cli.render.json import print_json
+from fairway.cli.render.progress import Progress
+from fairway.cli.target import open_target
+from fairway.cloud.launch import read_status as read_cloud_status
+from fairway.operate.status import read_status
+from fairway.route import load_app
+
+
+@click.command("status", epilog="Example: fairway status -e prod --json")
+@environment_option
+@directory_option
+@json_option
+def command(environment: str, directory: Path, as_json: bool) -> None:
+    """Show addresses, functions and the state of each stack."""
+    app = load_app(directory, environment)
+    with Progress(quiet=True) as progress:
+        target = open_target(app, progress, must_answer=True)
+    status = read_status(app, target.require_aws())
+    cloud = read_cloud_status(target.cloud) if target.cloud else None
+    if as_json:
+        print_json({**asdict(status), "cloud": cloud})
+        return
+    show_status(status, (cloud or {}).get("notices", []))
+    where = "" if environment == "local" else f" -e {environment}"
+    say_next(f"fairway {'logs' if status.is_deployed else 'apply'}{where}")

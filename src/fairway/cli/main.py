@@ -1,0 +1,131 @@
+"""The command `fairway`: finds the verb, runs it, turns errors into words and exit codes.
+
+Verbs are imported when they are named, so `fairway --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import datetime
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fairway import __version__
+from fairway.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_USER_ERROR, FairwayError
+
+# Verb to one line of help, in the order of the journey. The module is commands/<verb>.py.
+VERBS = {
+    "init": "Make a working application directory.",
+    "up": "Run the whole application here, reloading on edit.",
+    "check": "Show every problem at once, each with a place and a fix.",
+    "compile": "Write the CloudFormation templates.",
+    "plan": "Show what would change, without changing anything.",
+    "apply": "Carry out exactly the plan.",
+    "status": "Show what runs and where.",
+    "logs": "Show what the application says.",
+    "destroy": "Remove the application from an environment.",
+    "down": "Stop the local cloud; its data stays.",
+    "schema": "Print the JSON Schema of fairway.yml, for editors.",
+    "completion": "Print the shell completion script.",
+}
+
+
+class Verbs(click.Group):
+    """The verbs, each loaded when it is needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All verbs in the order of the journey."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of a verb."""
+        if cmd_name not in VERBS:
+            return None
+        command: click.Command = import_module(f"fairway.cli.commands.{cmd_name}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the verb, or say which one was probably meant."""
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
+            import difflib
+
+            near = difflib.get_close_matches(args[0], VERBS, n=1)
+            hint = f" Did you mean '{near[0]}'?" if near else " See 'fairway --help'."
+            raise click.UsageError(f"There is no command '{args[0]}'.{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the verbs without loading them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.group(
+    cls=Verbs,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Start with: fairway init timestamps my-app && cd my-app && fairway up",
+)
+@click.version_option(__version__, message="fairway %(version)s")
+def cli() -> None:
+    """Take a web application from one file to a running deployment.
+
+    The environment `local` runs on this machine: no account, no Docker.
+    """
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit: 0 done, 1 user error, 3 bug, 130 interrupted."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run the command line; the exit code."""
+    try:
+        result: Any = cli.main(arguments, prog_name="fairway", standalone_mode=False)
+    except FairwayError as error:
+        _show_error(error)
+        return error.exit_code
+    except click.UsageError as error:
+        error.show()
+        return EXIT_USER_ERROR
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("\ninterrupted", err=True)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader went away, as in `fairway logs | head`.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        return _report_bug(error)
+    return result if isinstance(result, int) else 0
+
+
+def _show_error(error: FairwayError) -> None:
+    from fairway.cli.render.human import show_error
+
+    show_error(error)
+
+
+def _report_bug(error: Exception) -> int:
+    """One line on the screen, the traceback in a file."""
+    import traceback
+
+    directory = Path(".fairway") if Path(".fairway").is_dir() else Path.home() / ".fairway"
+    try:
+        directory.mkdir(mode=0o700, exist_ok=True)
+        file = directory / f"bug-{datetime.now():%Y%m%d-%H%M%S}.log"
+        file.write_text("".join(traceback.format_exception(error)))
+        where = f"; details in {file}"
+    except OSError:
+        where = ""
+    click.echo(f"error: this is a bug in Fairway: {type(error).__name__}: {error}{where}", err=True)
+    return EXIT_BUG

@@ -1,0 +1,121 @@
+"""The composition root: the one place that knows where an environment lives."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from fairway.bundle.artifact import Architecture, Platform
+from fairway.cloud.launch import CloudInfo, find_cloud, start_cloud
+from fairway.define import LOCAL, App
+from fairway.errors import CloudUnavailable, DeploymentFailed
+from fairway.events import Report
+from fairway.route import STATE_DIRECTORY
+
+if TYPE_CHECKING:
+    from fairway.aws import Aws
+
+_CREDENTIAL_VARIABLES = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_PROFILE",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+)
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where an application goes: clients for it, and what code runs on there.
+
+    aws: None when there is nobody to ask. cloud: the local cloud, when it is one.
+    """
+
+    aws: Aws | None
+    choose: Callable[[str, str], Platform]
+    cloud: CloudInfo | None = None
+
+    def require_aws(self) -> Aws:
+        """The clients. Raises MissingCredentials or CloudUnavailable without them."""
+        assert self.aws is not None
+        return self.aws
+
+
+def state_directory(directory: Path) -> Path:
+    """Where everything of the application that is not its source is kept."""
+    return (directory / STATE_DIRECTORY).resolve()
+
+
+def open_target(app: App, report: Report, *, must_answer: bool, start: bool = False) -> Target:
+    """The target of the application's environment.
+
+    must_answer: fail rather than go on with nobody to ask. start: start the local
+    cloud when it does not run.
+    """
+    if app.environment == LOCAL:
+        return _open_local(app, report, must_answer=must_answer, start=start)
+    from fairway.aws import Aws, Endpoint
+
+    if not must_answer and not has_credentials(os.environ, Path.home()):
+        return Target(None, choose_lambda)
+    aws = Aws(Endpoint(app.region))
+    if app.account is not None:
+        _check_account(app, aws)
+    return Target(aws, choose_lambda)
+
+
+def has_credentials(environment: os._Environ[str] | dict[str, str], home: Path) -> bool:
+    """Whether anything says how to reach AWS; looks, and asks nobody."""
+    if any(environment.get(name) for name in _CREDENTIAL_VARIABLES):
+        return True
+    return any((home / ".aws" / name).exists() for name in ("credentials", "config"))
+
+
+def choose_lambda(runtime: str, architecture: str) -> Platform:
+    """On AWS code runs on what the file says."""
+    language = "nodejs" if runtime.startswith("nodejs") else "python"
+    version = runtime.removeprefix(language).removesuffix(".x")
+    return Platform(
+        "nodejs" if language == "nodejs" else "python",
+        version,
+        cast("Architecture", architecture),
+    )
+
+
+def choose_here(runtime: str, architecture: str) -> Platform:
+    """The local cloud runs code on this machine's processor and interpreter."""
+    machine = platform.machine().lower()
+    here: Architecture = "arm64" if machine in ("arm64", "aarch64") else "x86_64"
+    return Platform("python", f"{sys.version_info.major}.{sys.version_info.minor}", here)
+
+
+def _open_local(app: App, report: Report, *, must_answer: bool, start: bool) -> Target:
+    directory = state_directory(app.root)
+    info = find_cloud(directory)
+    if info is None and start:
+        info = start_cloud(directory, app.region, report)
+    if info is None:
+        if must_answer:
+            raise CloudUnavailable(
+                "the local cloud is not running", hint="start it with `fairway up`"
+            )
+        return Target(None, choose_here)
+    from fairway.aws import Aws, Endpoint
+
+    endpoint = Endpoint(info.region, info.endpoint, info.access_key, info.secret_key)
+    return Target(Aws(endpoint), choose_here, info)
+
+
+def _check_account(app: App, aws: Aws) -> None:
+    account = aws.sts.get_caller_identity()["Account"]
+    if account != app.account:
+        raise DeploymentFailed(
+            f"the credentials are of account {account}, but {app.environment} belongs to "
+            f"{app.account}",
+            hint="use the profile of that account",
+        )
