@@ -1,0 +1,1 @@
+"""Functions: worker processes under the official runtime client, pooled and invoked."""

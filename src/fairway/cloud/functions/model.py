@@ -1,0 +1,89 @@
+"""What the function runtime takes and returns; edge and control speak these types."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """One deployed function, as its resource describes it.
+
+    timeout: seconds. memory: MB. reserved: ReservedConcurrentExecutions, or None
+    for the account's pool. code: directory holding the unpacked archive.
+    code_sha256: Lambda's CodeSha256, changes exactly when the code does.
+    environment: the declared variables only; the runtime adds Lambda's own.
+    """
+
+    arn: str
+    name: str
+    runtime: str
+    handler: str
+    timeout: int
+    memory: int
+    code: Path
+    code_sha256: str
+    log_group: str
+    region: str
+    role_arn: str = ""
+    version: str = "$LATEST"
+    reserved: int | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+FunctionError = Literal["Handled", "Unhandled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """How one invocation ended.
+
+    payload: the handler's JSON answer, or Lambda's error document
+    (errorMessage, errorType, stackTrace) when `error` is set. timed_out tells
+    a timeout apart from a crash: both are Unhandled errors.
+    duration: milliseconds the handler ran. log_tail: last 4 KB of output.
+    """
+
+    request_id: str
+    payload: bytes
+    error: FunctionError | None = None
+    timed_out: bool = False
+    duration: float = 0.0
+    log_tail: bytes = b""
+
+
+class TooManyRequests(Exception):  # noqa: N818 - Lambda's own name for it
+    """The function is at its concurrency limit and the queue in front of it is full."""
+
+
+class PayloadTooLarge(Exception):  # noqa: N818
+    """The event is larger than an invocation takes (6 MB)."""
+
+
+class UnknownFunction(Exception):  # noqa: N818
+    """No function of that ARN is deployed."""
+
+
+class Invoke(Protocol):
+    """Run one invocation to its end.
+
+    Raises TooManyRequests, UnknownFunction or PayloadTooLarge.
+    """
+
+    async def __call__(
+        self, arn: str, payload: bytes, *, trace_id: str | None = None
+    ) -> Invocation:
+        """Invoke the function of this ARN with a JSON payload."""
+
+
+class WriteLog(Protocol):
+    """Store lines in a CloudWatch Logs stream; each line is (epoch milliseconds, text).
+
+    Called on the event loop and must return at once.
+    """
+
+    def __call__(self, group: str, stream: str, lines: list[tuple[int, str]]) -> None:
+        """Store the lines, which are in order."""

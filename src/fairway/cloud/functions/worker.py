@@ -1,0 +1,343 @@
+"""One worker: a process under the official runtime client, its port, its log, its one job."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from pathlib import Path
+from typing import Protocol
+
+from fairway.cloud.functions import api
+from fairway.cloud.functions.environment import build_environment
+from fairway.cloud.functions.failures import (
+    Failure,
+    explain_exit,
+    explain_size,
+    explain_start,
+    explain_timeout,
+    read_init_error,
+)
+from fairway.cloud.functions.interpreters import Interpreter
+from fairway.cloud.functions.logs import LogPipe, LogStream
+from fairway.cloud.functions.memory import PeakMemory
+from fairway.cloud.functions.model import Function, Invocation, WriteLog
+from fairway.cloud.functions.nursery import Exit, Launch, Nursery
+from fairway.cloud.functions.report import Report
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What all workers share. clock: epoch seconds; new_id: a random UUID."""
+
+    nursery: Nursery
+    inherited: Mapping[str, str]
+    base_environment: Callable[[Function], Mapping[str, str]]
+    write_log: WriteLog
+    scratch: Path
+    clock: Callable[[], float]
+    new_id: Callable[[], uuid.UUID]
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """One invocation on its way. retried: its cold start has been tried a second time."""
+
+    request_id: str
+    payload: bytes
+    trace_id: str
+    outcome: asyncio.Future[Invocation]
+    expiry: asyncio.TimerHandle | None = None
+    retried: bool = False
+
+    def leave_queue(self) -> None:
+        """Stop its deadline in the queue: it no longer waits there."""
+        if self.expiry is not None:
+            self.expiry.cancel()
+            self.expiry = None
+
+
+class State(Enum):
+    """The life of a worker."""
+
+    STARTING = auto()
+    IDLE = auto()
+    BUSY = auto()
+    GONE = auto()
+
+
+class Owner(Protocol):
+    """Who hands out jobs. Called on the loop."""
+
+    def welcome(self, worker: Worker) -> None:
+        """Take note that the worker is idle."""
+
+    def dismiss(self, worker: Worker) -> None:
+        """Take note that the worker takes no more jobs, whatever it was doing."""
+
+    def give_up(self, worker: Worker, failure: Failure) -> None:
+        """Take note that the worker failed before it was ever idle."""
+
+
+class Worker:
+    """A worker process. It reports to its owner; `stop` ends it from any state."""
+
+    def __init__(
+        self,
+        function: Function,
+        interpreter: Interpreter,
+        host: Host,
+        owner: Owner,
+        patience: float,
+    ) -> None:
+        self.state = State.STARTING
+        self.idle_since = 0.0
+        self.pid = 0
+        self.ended = asyncio.Event()
+        self._function = function
+        self._interpreter = interpreter
+        self._host = host
+        self._owner = owner
+        self._loop = asyncio.get_running_loop()
+        self._identity = host.new_id().hex
+        self._folder = host.scratch / f"worker-{self._identity}"
+        day = time.strftime("%Y/%m/%d", time.gmtime(host.clock()))
+        stream = f"{day}/[{function.version}]{self._identity}"
+        self._log = LogStream(function.log_group, stream, host.write_log, host.clock)
+        self._pipe = LogPipe(self._log)
+        self._api = api.RuntimeApi(self)
+        self._memory: PeakMemory | None = None
+        self._number = 0
+        self._job: Job | None = None
+        self._reply: api.Reply | None = None
+        self._started = self._loop.time()
+        self._job_started = 0.0
+        self._init_duration: float | None = None
+        self._timer = self._loop.call_later(patience, self._give_up_waiting)
+        self._task: asyncio.Task[None] | None = self._loop.create_task(self._start())
+
+    @property
+    def is_coming(self) -> bool:
+        """Whether it will soon be idle: it starts, or has answered and is about to come back."""
+        return self.state is State.STARTING or (self.state is State.BUSY and self._job is None)
+
+    # --- starting ---------------------------------------------------------------
+
+    async def _start(self) -> None:
+        self._log.write_line(
+            f"INIT_START Runtime Version: python:{self._interpreter.version}.local\t"
+            f"Runtime Version ARN: arn:aws:lambda:{self._function.region}::runtime:local"
+        )
+        try:
+            launch = await self._prepare_launch()
+            await self._host.nursery.wait_ready()
+            self._started = self._loop.time()  # the nursery's own start is not the function's
+            self._number, self.pid = await self._host.nursery.start_worker(launch, self._note_exit)
+        except Exception as error:  # also what base_environment may raise: the job must not hang
+            self._fail_start(explain_start(str(error)))
+            self._finish_end()
+            return
+        finally:
+            self._pipe.close_writing()
+        if self.ended.is_set():
+            return
+        self._memory = PeakMemory(self.pid)
+        if self.state is State.GONE:  # stopped while it started
+            await self._host.nursery.kill_worker(self._number)
+
+    async def _prepare_launch(self) -> Launch:
+        temporary = self._folder / "tmp"
+        temporary.mkdir(parents=True)
+        address = await self._api.open()
+        environment = build_environment(
+            self._function,
+            inherited=self._host.inherited,
+            base=self._host.base_environment(self._function),
+            runtime_api=address,
+            log_stream=self._log.name,
+            packages=self._interpreter.packages,
+            temporary=temporary,
+        )
+        return Launch(
+            interpreter=self._interpreter,
+            code=self._function.code,
+            handler=self._function.handler,
+            environment=environment,
+            log=self._pipe.writing,
+        )
+
+    def _give_up_waiting(self) -> None:
+        """Fail: initialization takes too long."""
+        self._fail_start(explain_timeout(self._loop.time() - self._started))
+
+    def _fail_start(self, failure: Failure) -> None:
+        if self.state is not State.STARTING:
+            return
+        self._pipe.drain()
+        spent = (self._loop.time() - self._started) * 1000
+        self._log.write_line(
+            f"INIT_REPORT Init Duration: {spent:.2f} ms\tPhase: init\t{failure.status}"
+        )
+        self._owner.give_up(self, failure)
+        self.stop()
+
+    def fail_job(self, job: Job, failure: Failure) -> None:
+        """End a job that this worker never began, because the worker did not come up."""
+        self._begin(job)
+        self._job_started = self._started
+        self._end_with(job, failure)
+
+    # --- what the runtime client says -------------------------------------------
+
+    def take_next(self, reply: api.Reply) -> None:
+        """Be ready: the client asks for an invocation."""
+        if self.state is State.GONE:
+            return  # its kill is on the way
+        if self._job is not None:
+            reply(api.refuse(403, "InvalidStateTransition", "an invocation is still unanswered"))
+            return
+        now = self._loop.time()
+        self._timer.cancel()
+        if self.state is State.STARTING:
+            self._init_duration = (now - self._started) * 1000
+        self._reply = reply
+        self.state = State.IDLE
+        self.idle_since = now
+        self._owner.welcome(self)
+
+    def take_result(self, request_id: str, body: bytes, size: int, error: bool) -> bytes:
+        """Take the answer to the invocation."""
+        job = self._job
+        if self.state is State.GONE:
+            return b""
+        if job is None or request_id != job.request_id:
+            return api.refuse(400, "InvalidRequestID", "Invalid request ID")
+        if size > api.MAX_RESPONSE:
+            self._end_with(job, explain_size(size))
+            return api.refuse(
+                413,
+                "RequestEntityTooLarge",
+                f"Exceeded maximum allowed payload size ({api.MAX_RESPONSE} bytes).",
+            )
+        self._end(job, body, error=error)
+        return api.accept()
+
+    def take_init_error(self, body: bytes) -> bytes:
+        """Fail: the client could not load the handler."""
+        if self.state is not State.STARTING:
+            return api.refuse(403, "InvalidStateTransition", "initialization is over")
+        # Its process ends itself: it is told first that it was heard.
+        self._loop.call_soon(self._fail_start, read_init_error(body))
+        return api.accept()
+
+    # --- a job ------------------------------------------------------------------
+
+    def run(self, job: Job) -> None:
+        """Hand a job to the idle worker."""
+        reply, self._reply = self._reply, None
+        assert reply is not None
+        self.state = State.BUSY
+        self._begin(job)
+        timeout = self._function.timeout
+        deadline = int((self._host.clock() + timeout) * 1000)
+        headers = (
+            "Content-Type: application/json\r\n"
+            f"Lambda-Runtime-Aws-Request-Id: {job.request_id}\r\n"
+            f"Lambda-Runtime-Deadline-Ms: {deadline}\r\n"
+            f"Lambda-Runtime-Invoked-Function-Arn: {self._function.arn}\r\n"
+            f"Lambda-Runtime-Trace-Id: {job.trace_id}\r\n"
+        )
+        self._timer = self._loop.call_later(timeout, self._time_out)
+        reply(api.render(200, headers.encode("latin-1", "replace"), job.payload))
+
+    def _begin(self, job: Job) -> None:
+        self._job = job
+        self._job_started = self._loop.time()
+        self._log.begin_tail()
+        self._log.write_line(f"START RequestId: {job.request_id} Version: {self._function.version}")
+
+    def _time_out(self) -> None:
+        if self._job is not None:
+            self._end_with(self._job, explain_timeout(self._function.timeout))
+        self.stop()
+
+    def _end_with(self, job: Job, failure: Failure) -> None:
+        """End a job that the handler did not answer."""
+        self._pipe.drain()
+        if failure.timed_out:
+            now = self._host.clock()
+            stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
+            self._log.write_line(
+                f"{stamp}.{int(now * 1000) % 1000:03d}Z {job.request_id} {failure.message}"
+            )
+        elif failure.body is None:
+            self._log.write_line(f"{failure.say(job.request_id)}\n{failure.error_type}")
+        document = failure.build_document(job.request_id)
+        self._end(job, document, error=True, failure=failure)
+
+    def _end(
+        self, job: Job, payload: bytes, *, error: bool, failure: Failure | None = None
+    ) -> None:
+        """Log the end of a job and give its outcome to whoever waits."""
+        now = self._loop.time()
+        self._job = None  # the timeout goes on until the client asks for the next one
+        self._pipe.drain()
+        report = Report(
+            request_id=job.request_id,
+            duration=(now - self._job_started) * 1000,
+            memory_size=self._function.memory,
+            memory_used=self._memory.read(now) if self._memory else 0,
+            init_duration=self._init_duration,
+            status=failure.status if failure else None,
+        )
+        self._init_duration = None
+        for line in report.render():
+            self._log.write_line(line)
+        self._log.flush()
+        if not job.outcome.done():
+            outcome = Invocation(
+                request_id=job.request_id,
+                payload=payload,
+                error="Unhandled" if error else None,
+                timed_out=failure.timed_out if failure else False,
+                duration=report.duration,
+                log_tail=self._log.read_tail(),
+            )
+            job.outcome.set_result(outcome)
+
+    # --- the end ----------------------------------------------------------------
+
+    def stop(self) -> None:
+        """Take no more jobs and kill the process; safe in any state, any number of times."""
+        if self.state is State.GONE:
+            return
+        self.state = State.GONE
+        self._timer.cancel()
+        self._owner.dismiss(self)
+        if self._number and not self.ended.is_set():
+            self._task = self._loop.create_task(self._host.nursery.kill_worker(self._number))
+
+    def _note_exit(self, end: Exit) -> None:
+        """Take note that the process has ended, by itself or by us."""
+        if self._memory:
+            self._memory.record(end.peak)
+        failure = explain_exit(end.status)
+        self._pipe.drain()
+        if self._job is not None:
+            self._end_with(self._job, failure)
+        self._fail_start(failure)
+        self._finish_end()
+
+    def _finish_end(self) -> None:
+        self.ended.set()
+        self.stop()
+        self._api.close()  # not before: the client would fill the log with its complaint
+        self._pipe.close()
+        self._log.close()
+        if self._memory:
+            self._memory.close()
+        self._loop.run_in_executor(None, shutil.rmtree, self._folder, True)
