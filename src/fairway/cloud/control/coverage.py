@@ -1,0 +1,93 @@
+"""Which resource types the local cloud runs, and which it only keeps a record of.
+
+Every type that Fairway's templates contain stands in exactly one of the two
+tables; a test proves it. A type is real when what it describes has its effect
+here: requests are routed, functions run, rows are stored, queues deliver.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+REAL: frozenset[str] = frozenset(
+    {
+        "AWS::ApiGatewayV2::Api",
+        "AWS::ApiGatewayV2::Integration",
+        "AWS::ApiGatewayV2::Route",
+        "AWS::ApiGatewayV2::Stage",
+        "AWS::CloudWatch::Alarm",
+        "AWS::DynamoDB::Table",
+        "AWS::ElasticLoadBalancingV2::Listener",
+        "AWS::ElasticLoadBalancingV2::ListenerRule",
+        "AWS::ElasticLoadBalancingV2::LoadBalancer",
+        "AWS::ElasticLoadBalancingV2::TargetGroup",
+        "AWS::Lambda::Alias",
+        "AWS::Lambda::Function",
+        "AWS::Lambda::Version",
+        "AWS::Logs::LogGroup",
+        "AWS::S3::Bucket",
+        "AWS::SNS::Topic",
+        "AWS::SQS::Queue",
+    }
+)
+
+_NETWORK = (
+    "Networks are recorded: VPCs, subnets, routes, gateways, endpoints, network ACLs, security "
+    "groups and flow logs neither carry nor filter local traffic."
+)
+_PERMISSIONS = (
+    "Permissions are recorded: roles, function permissions and the policies of buckets and "
+    "queues do not limit local calls yet."
+)
+_KEYS = "Encryption keys are recorded: local data is not encrypted with them."
+
+RECORDED: dict[str, str] = {
+    "AWS::EC2::EIP": _NETWORK,
+    "AWS::EC2::FlowLog": _NETWORK,
+    "AWS::EC2::InternetGateway": _NETWORK,
+    "AWS::EC2::NatGateway": _NETWORK,
+    "AWS::EC2::NetworkAcl": _NETWORK,
+    "AWS::EC2::NetworkAclEntry": _NETWORK,
+    "AWS::EC2::Route": _NETWORK,
+    "AWS::EC2::RouteTable": _NETWORK,
+    "AWS::EC2::SecurityGroup": _NETWORK,
+    "AWS::EC2::SecurityGroupEgress": _NETWORK,
+    "AWS::EC2::SecurityGroupIngress": _NETWORK,
+    "AWS::EC2::Subnet": _NETWORK,
+    "AWS::EC2::SubnetNetworkAclAssociation": _NETWORK,
+    "AWS::EC2::SubnetRouteTableAssociation": _NETWORK,
+    "AWS::EC2::VPC": _NETWORK,
+    "AWS::EC2::VPCEndpoint": _NETWORK,
+    "AWS::EC2::VPCGatewayAttachment": _NETWORK,
+    "AWS::IAM::ManagedPolicy": _PERMISSIONS,
+    "AWS::IAM::Role": _PERMISSIONS,
+    "AWS::KMS::Alias": _KEYS,
+    "AWS::KMS::Key": _KEYS,
+    "AWS::Lambda::Permission": _PERMISSIONS,
+    "AWS::S3::BucketPolicy": _PERMISSIONS,
+    "AWS::SQS::QueuePolicy": _PERMISSIONS,
+}
+"""What a type does only as a record, as a sentence for the user."""
+
+PARTLY: dict[str, str] = {
+    "AWS::ApiGatewayV2::Stage": "Access logs of HTTP APIs are not written here.",
+    "AWS::DynamoDB::Table": (
+        "Tables store rows; their encryption and point-in-time recovery are recorded."
+    ),
+    "AWS::ElasticLoadBalancingV2::LoadBalancer": (
+        "Load balancers serve requests; access logs are not written, and HTTPS listeners "
+        "answer in plain HTTP."
+    ),
+    "AWS::Lambda::Function": (
+        "Functions run; their memory limit is not enforced, and other versions of Python than "
+        "are installed run on this one."
+    ),
+    "AWS::S3::Bucket": "Buckets store objects; their encryption and life cycle are recorded.",
+}
+"""What a real type leaves out, as a sentence for the user."""
+
+
+def list_limits(types: Iterable[str]) -> list[str]:
+    """What the local cloud does not do for these types, each sentence once."""
+    found = {table[kind] for kind in types for table in (RECORDED, PARTLY) if kind in table}
+    return sorted(found)

@@ -1,0 +1,116 @@
+"""The door of the control plane: who may enter, and when an answer may leave.
+
+An ASGI application around ministack's. It turns away requests that a foreign
+web page may have sent, hides ministack's own administration, answers Fairway's
+status, and holds answers back until what they changed is being served.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Protocol
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+_CREDENTIAL = re.compile(rb"Credential=[^/]+/\d+/[^/]*/([^/]+)/aws4_request")
+_LOCAL_HOST = re.compile(r"^(?:127\.0\.0\.1|\[::1\]|(?:[a-z0-9.-]+\.)?localhost)(?::\d+)?$")
+_HIDDEN = ("/_ministack/", "/_localstack/")
+_SERVED = frozenset({"lambda", "elasticloadbalancing", "apigateway", "cloudformation"})
+"""Services whose changes the edge and the functions must follow."""
+
+
+class Control(Protocol):
+    """What the gateway asks of the cloud behind it."""
+
+    async def prepare(self, service: str) -> None:
+        """Wait until requests of this service can be answered."""
+
+    async def settle(self, service: str) -> None:
+        """Wait until what the service's stores say is being served."""
+
+    def describe(self) -> dict[str, Any]:
+        """The status document."""
+
+
+class Gateway:
+    """An ASGI application."""
+
+    def __init__(self, application: Any, control: Control) -> None:
+        self._application = application
+        self._control = control
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+        headers: list[tuple[bytes, bytes]] = scope["headers"]
+        refusal = refuse_foreign(headers)
+        if refusal is not None:
+            await _answer(send, 403, {"message": refusal})
+        elif scope["path"] == "/_fairway/status":
+            await _answer(send, 200, self._control.describe())
+        elif scope["path"].startswith(_HIDDEN):
+            await _answer(send, 404, {"message": "Not found"})
+        else:
+            await self._forward(scope, receive, send, service_of(headers))
+
+    async def _forward(self, scope: Scope, receive: Receive, send: Send, service: str) -> None:
+        await self._control.prepare(service)
+        if service not in _SERVED or _changes_nothing(scope, service):
+            await self._application(scope, receive, send)
+            return
+
+        async def send_settled(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                await self._control.settle(service)
+            await send(message)
+
+        await self._application(scope, receive, send_settled)
+
+
+def service_of(headers: list[tuple[bytes, bytes]]) -> str:
+    """The AWS service that a signed request names, or ""."""
+    for name, value in headers:
+        if name == b"authorization":
+            found = _CREDENTIAL.search(value)
+            return found.group(1).decode("ascii", "replace") if found else ""
+    return ""
+
+
+def refuse_foreign(headers: list[tuple[bytes, bytes]]) -> str | None:
+    """Why a request may not enter: its Host or Origin is not this machine's."""
+    for name, value in headers:
+        text = value.decode("latin-1").lower()
+        if name == b"host" and not _LOCAL_HOST.match(text):
+            return "This cloud answers requests to 127.0.0.1 and localhost only."
+        if name == b"origin" and not _LOCAL_HOST.match(text.partition("://")[2]):
+            return "This cloud answers requests from pages of this machine only."
+    return None
+
+
+def _changes_nothing(scope: Scope, service: str) -> bool:
+    if service == "cloudformation":
+        return False
+    if service == "lambda" and scope["path"].endswith("/invocations"):
+        return True
+    return scope["method"] in ("GET", "HEAD")
+
+
+async def _answer(send: Send, status: int, document: dict[str, Any]) -> None:
+    body = json.dumps(document).encode()
+    await send(
+        {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [
+                (b"content-type", b"application/json"),
+                (b"content-length", str(len(body)).encode()),
+                (b"cache-control", b"no-store"),
+            ],
+        }
+    )
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,200 @@
+"""Everything that is changed inside ministack, in one place, each with its reason.
+
+The version is pinned exactly; when it moves, every entry here is looked at.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from fairway.cloud.control.invocation import Executor
+
+_FINISHED = (
+    "_COMPLETE",
+    "_FAILED",
+)
+
+
+def patch_invocations(executor: Executor) -> None:
+    """Functions run in our workers, with real limits, instead of in ministack's.
+
+    Invoke, asynchronous invocations and event sources all end in this function.
+    Its own log writing is skipped with it: our runtime writes the logs.
+    """
+    from ministack.services import lambda_svc
+
+    lambda_svc._execute_function = executor
+
+
+def patch_acl_entries() -> None:
+    """DescribeNetworkAcls leaves port ranges and ICMP types out of its answer."""
+    from ministack.services import ec2
+
+    original: Callable[[dict[str, Any]], str] = ec2._network_acl_entry_xml
+
+    def with_ports(entry: dict[str, Any]) -> str:
+        extra = ""
+        if ports := entry.get("PortRange"):
+            extra += f"<portRange><from>{ports['From']}</from><to>{ports['To']}</to></portRange>"
+        if icmp := entry.get("Icmp"):
+            extra += (
+                f"<icmpTypeCode><type>{icmp.get('Type', -1)}</type>"
+                f"<code>{icmp.get('Code', -1)}</code></icmpTypeCode>"
+            )
+        return original(entry).replace("</item>", f"{extra}</item>")
+
+    ec2._network_acl_entry_xml = with_ports
+
+
+def patch_forward_weights() -> None:
+    """A forward action with several target groups keeps the first only; all count."""
+    from ministack.services.cloudformation import provisioners
+
+    original = provisioners._elbv2_listener_actions
+
+    def with_weights(props: dict[str, Any], lb_arn: str, prop: str = "DefaultActions") -> Any:
+        actions = original(props, lb_arn, prop)
+        declared = [a for a in props.get(prop) or [] if isinstance(a, dict)]
+        for action, source in zip(actions, declared, strict=True):
+            groups = (source.get("ForwardConfig") or {}).get("TargetGroups")
+            if groups:
+                action["ForwardConfig"] = {"TargetGroups": [dict(g) for g in groups]}
+        return actions
+
+    provisioners._elbv2_listener_actions = with_weights
+
+
+def patch_events(finished: Callable[[], None]) -> None:
+    """Tell when a stack operation ends: the stacks are saved then.
+
+    The engine has no hook for it; it records an event of the stack itself last.
+    """
+    from ministack.services.cloudformation import stacks
+
+    original = stacks._add_event
+
+    def add_event(
+        stack_id: str,
+        stack_name: str,
+        logical_id: str,
+        resource_type: str,
+        status: str,
+        *args: Any,
+        **kwargs: Any,
+    ) -> None:
+        original(stack_id, stack_name, logical_id, resource_type, status, *args, **kwargs)
+        if resource_type == "AWS::CloudFormation::Stack" and status.endswith(_FINISHED):
+            finished()
+
+    for name, module in list(sys.modules.items()):
+        if (
+            name.startswith("ministack.services.cloudformation")
+            and getattr(module, "_add_event", None) is original
+        ):
+            module._add_event = add_event  # type: ignore[attr-defined]
+
+
+def patch_table_replacement() -> None:
+    """A changed key or local secondary index empties the table and keeps its name.
+
+    AWS::DynamoDB::Table says "Replacement" of KeySchema, of LocalSecondaryIndexes
+    and of an attribute's type: a new table is made, the old one stays until the
+    update has succeeded, and comes back when it is rolled back.
+    """
+    from ministack.services.cloudformation import provisioners
+
+    original = provisioners._ddb_update
+
+    def update(
+        physical_id: str,
+        old: dict[str, Any],
+        new: dict[str, Any],
+        stack: str,
+        logical_id: str | None = None,
+    ) -> Any:
+        replaced = provisioners._requires_replacement_dynamodb(old, new) or any(
+            (old.get(name) or []) != (new.get(name) or [])
+            for name in ("KeySchema", "LocalSecondaryIndexes")
+        )
+        if not replaced or new.get("TableName"):
+            return original(physical_id, old, new, stack, logical_id)
+        created = provisioners._seeded_create(
+            provisioners._ddb_create, logical_id or physical_id, new, stack
+        )
+        provisioners._delete_predecessor(provisioners._ddb_delete, physical_id, old)
+        return created
+
+    provisioners._RESOURCE_HANDLERS["AWS::DynamoDB::Table"]["update"] = update
+
+
+def patch_engine(
+    assign: Callable[[str], int], changed: Callable[[], None], finished: Callable[[], None]
+) -> None:
+    """Prepare the CloudFormation engine. assign: names to local ports. Runs once, after import."""
+    from ministack.services.cloudformation import provisioners
+
+    from fairway.cloud.control.resources import (
+        addresses,
+        apis,
+        balancing,
+        compute,
+        data,
+        network,
+    )
+    from fairway.cloud.control.resources.registry import (
+        extend_handlers,
+        install_handlers,
+        watch_handlers,
+    )
+
+    patch_acl_entries()
+    patch_forward_weights()
+    patch_table_replacement()
+    install_handlers(provisioners, network.HANDLERS | addresses.HANDLERS)
+    for family in (
+        data.EXTENSIONS,
+        apis.EXTENSIONS,
+        compute.EXTENSIONS,
+        balancing.make_extensions(assign),
+    ):
+        extend_handlers(provisioners, family)
+    watch_handlers(provisioners, changed)
+    patch_events(finished)
+
+
+def rename_addresses(moves: dict[str, str]) -> None:
+    """Replace "host:port" in stacks' outputs and attributes, after a port had to change.
+
+    moves: old to new. On AWS an address never changes, so the engine has no way for it.
+    """
+    from ministack.services import cloudformation
+
+    for stack in cloudformation._stacks._data.values():
+        for output in stack.get("Outputs") or []:
+            output["OutputValue"] = _rename(str(output["OutputValue"]), moves)
+        for resource in (stack.get("_resources") or {}).values():
+            attributes = resource.get("Attributes") or {}
+            for name, value in attributes.items():
+                if isinstance(value, str):
+                    attributes[name] = _rename(value, moves)
+
+
+def _rename(text: str, moves: dict[str, str]) -> str:
+    for old, new in moves.items():
+        text = re.sub(re.escape(old) + r"(?!\d)", new, text)
+    return text
+
+
+def list_deployed_types() -> set[str]:
+    """The types of all resources in stacks that exist."""
+    from ministack.services import cloudformation
+
+    return {
+        str(resource.get("ResourceType"))
+        for stack in cloudformation._stacks._data.values()
+        if stack.get("StackStatus") != "DELETE_COMPLETE"
+        for resource in (stack.get("_resources") or {}).values()
+    }

@@ -1,0 +1,1 @@
+"""CloudFormation resource handlers, one family a module."""

@@ -1,0 +1,66 @@
+"""Functions: the properties that ministack drops, and code that must exist and open."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from typing import Any
+
+from ministack.services import lambda_svc, s3
+
+from fairway.cloud.control.resources.registry import Extension, Properties
+
+_CONFIGURATION = {
+    "DeadLetterConfig": "DeadLetterConfig",
+    "KmsKeyArn": "KMSKeyArn",
+}
+
+
+def check_function(props: Properties) -> None:
+    """Refuse a function whose archive is missing or unreadable, in Lambda's words."""
+    code = props.get("Code") or {}
+    bucket, key = code.get("S3Bucket"), code.get("S3Key")
+    if code.get("ZipFile") or code.get("ImageUri"):
+        return
+    if not bucket or not key:
+        raise ValueError("Please provide a source for function code.")
+    if s3._bucket_owner_account(bucket) is None:
+        raise ValueError(_get_object_failed("NoSuchBucket", "The specified bucket does not exist"))
+    archive = s3._get_object_data(bucket, key, version_id=code.get("S3ObjectVersion"))
+    if archive is None:
+        raise ValueError(_get_object_failed("NoSuchKey", "The specified key does not exist."))
+    if not zipfile.is_zipfile(io.BytesIO(archive)):
+        raise ValueError(
+            "Could not unzip uploaded file. Please check your file, then try to upload again. "
+            "(Service: Lambda, Status Code: 400)"
+        )
+
+
+def _get_object_failed(code: str, message: str) -> str:
+    return (
+        f"Error occurred while GetObject. S3 Error Code: {code}. S3 Error Message: {message} "
+        "(Service: Lambda, Status Code: 400)"
+    )
+
+
+def apply_function(
+    name: str, props: Properties, old: Properties | None, stack: str, logical_id: str
+) -> None:
+    """Reserved concurrency, dead letters, network placement, key and log settings."""
+    record = lambda_svc._functions[name]
+    reserved = props.get("ReservedConcurrentExecutions")
+    record["concurrency"] = None if reserved is None else int(reserved)
+    config: dict[str, Any] = record["config"]
+    for prop, field in _CONFIGURATION.items():
+        if props.get(prop):
+            config[field] = props[prop]
+        else:
+            config.pop(field, None)
+    config["VpcConfig"] = lambda_svc._vpc_config_with_id(props.get("VpcConfig"))
+    logging = dict(props.get("LoggingConfig") or {})
+    logging.setdefault("LogFormat", "Text")
+    logging.setdefault("LogGroup", f"/aws/lambda/{name}")
+    config["LoggingConfig"] = logging
+
+
+EXTENSIONS = {"AWS::Lambda::Function": Extension(check=check_function, apply=apply_function)}

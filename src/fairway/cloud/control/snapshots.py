@@ -1,0 +1,337 @@
+"""From ministack's stores to what the edge and the functions speak: pure readings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from fairway.cloud.control.invocation import versioned_arn
+from fairway.cloud.edge.model import (
+    Action,
+    Condition,
+    Cors,
+    FixedResponse,
+    Forward,
+    HealthCheck,
+    HttpApi,
+    Integration,
+    Listener,
+    Redirect,
+    Rule,
+    TargetGroup,
+)
+from fairway.cloud.functions.model import Function
+
+Record = dict[str, Any]
+_FIELDS = (
+    "path-pattern",
+    "host-header",
+    "http-request-method",
+    "http-header",
+    "query-string",
+    "source-ip",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """The stores that matter, each as (account, region, key) or (account, key) to record."""
+
+    functions: Mapping[tuple[str, ...], Record]
+    load_balancers: Mapping[tuple[str, ...], Record]
+    listeners: Mapping[tuple[str, ...], Record]
+    rules: Mapping[tuple[str, ...], Record]
+    target_groups: Mapping[tuple[str, ...], Record]
+    targets: Mapping[tuple[str, ...], list[Record]]
+    target_group_attributes: Mapping[tuple[str, ...], list[Record]]
+    load_balancer_attributes: Mapping[tuple[str, ...], list[Record]]
+    apis: Mapping[tuple[str, ...], Record]
+    routes: Mapping[tuple[str, ...], dict[str, Record]]
+    integrations: Mapping[tuple[str, ...], dict[str, Record]]
+    stages: Mapping[tuple[str, ...], dict[str, Record]]
+
+
+# --- functions ---------------------------------------------------------------
+
+
+def iterate_packages(stores: Stores) -> Iterator[tuple[Record, bytes, Record]]:
+    """Every function version that has code: (its configuration, its archive, its record)."""
+    for record in list(stores.functions.values()):
+        for version in (record, *record.get("versions", {}).values()):
+            config, archive = version.get("config"), version.get("code_zip")
+            if config and archive:
+                yield config, archive, record
+
+
+def read_function(config: Record, record: Record, code: Path) -> Function:
+    """One version of a function, from its configuration."""
+    arn = versioned_arn(config)
+    name = str(config["FunctionName"])
+    logging = config.get("LoggingConfig") or {}
+    reserved = record.get("concurrency")
+    return Function(
+        arn=arn,
+        name=name,
+        runtime=str(config.get("Runtime") or ""),
+        handler=str(config.get("Handler") or ""),
+        timeout=int(config.get("Timeout") or 3),
+        memory=int(config.get("MemorySize") or 128),
+        code=code,
+        code_sha256=str(config.get("CodeSha256") or ""),
+        log_group=str(logging.get("LogGroup") or f"/aws/lambda/{name}"),
+        region=arn.split(":")[3],
+        role_arn=str(config.get("Role") or ""),
+        version=str(config.get("Version") or "$LATEST"),
+        reserved=None if reserved is None else int(reserved),
+        environment={str(k): str(v) for k, v in _variables(config).items()},
+    )
+
+
+def _variables(config: Record) -> dict[str, Any]:
+    return (config.get("Environment") or {}).get("Variables") or {}
+
+
+def read_aliases(stores: Stores) -> dict[str, str]:
+    """Qualified ARNs of aliases, and of $LATEST, to the ARN of the version they stand for."""
+    found: dict[str, str] = {}
+    for record in list(stores.functions.values()):
+        base = str(record["config"]["FunctionArn"])
+        found[f"{base}:$LATEST"] = base
+        for name, alias in (record.get("aliases") or {}).items():
+            version = str(alias.get("FunctionVersion") or "$LATEST")
+            found[f"{base}:{name}"] = base if version == "$LATEST" else f"{base}:{version}"
+    return found
+
+
+# --- load balancers ----------------------------------------------------------
+
+
+def read_listeners(stores: Stores, aliases: Mapping[str, str]) -> list[Listener]:
+    """Every HTTP and HTTPS listener whose load balancer exists, in order of creation."""
+    rules = _group_rules(stores)
+    groups = {g.arn: g for g in _read_target_groups(stores, aliases)}
+    balancers = {str(lb["LoadBalancerArn"]): lb for lb in stores.load_balancers.values()}
+    attributes = {
+        key[-1]: _attributes(found) for key, found in stores.load_balancer_attributes.items()
+    }
+    found = []
+    for record in stores.listeners.values():
+        balancer = balancers.get(record["LoadBalancerArn"])
+        if balancer is None or record.get("Protocol") not in ("HTTP", "HTTPS"):
+            continue
+        own = attributes.get(record["LoadBalancerArn"], {})
+        own_rules = tuple(_read_rules(rules.get(record["ListenerArn"], ())))
+        default = read_action(record.get("DefaultActions") or [])
+        used = _list_groups([default, *(rule.action for rule in own_rules)])
+        found.append(
+            Listener(
+                arn=record["ListenerArn"],
+                load_balancer=str(balancer["LoadBalancerName"]),
+                protocol=record["Protocol"],
+                port=int(record["Port"]),
+                rules=own_rules,
+                default=default,
+                target_groups={arn: groups[arn] for arn in used if arn in groups},
+                drop_invalid_headers=own.get("routing.http.drop_invalid_header_fields.enabled")
+                == "true",
+            )
+        )
+    return found
+
+
+def _list_groups(actions: Iterable[Action]) -> list[str]:
+    return [arn for a in actions if isinstance(a, Forward) for arn, _ in a.groups]
+
+
+def _group_rules(stores: Stores) -> dict[str, list[Record]]:
+    found: dict[str, list[Record]] = {}
+    for rule in stores.rules.values():
+        if not rule.get("IsDefault"):
+            found.setdefault(rule["ListenerArn"], []).append(rule)
+    return found
+
+
+def _read_rules(records: Iterable[Record]) -> Iterator[Rule]:
+    for record in sorted(records, key=lambda r: int(r["Priority"])):
+        action = read_action(record.get("Actions") or [])
+        for conditions in expand_conditions(record.get("Conditions") or []):
+            yield Rule(int(record["Priority"]), conditions, action)
+
+
+def expand_conditions(records: list[Record]) -> list[tuple[Condition, ...]]:
+    """A rule's conditions; query-string pairs with different keys are alternatives.
+
+    All conditions of a rule must match but any value within one, so each key of
+    a query-string condition becomes a rule of its own.
+    """
+    variants: list[tuple[Condition, ...]] = [()]
+    for record in records:
+        options = _read_condition(record)
+        variants = [(*variant, option) for variant in variants for option in options]
+    return variants
+
+
+def _read_condition(record: Record) -> list[Condition]:
+    field = record.get("Field")
+    if field not in _FIELDS:
+        return []
+    if field == "http-header":
+        header = record.get("HttpHeaderConfig") or {}
+        values = tuple(map(str, header.get("Values") or ()))
+        return [Condition("http-header", values, str(header.get("HttpHeaderName") or ""))]
+    if field == "query-string":
+        pairs: dict[str | None, list[str]] = {}
+        for value in record.get("Values") or ():
+            pair = value if isinstance(value, dict) else {"Value": value}
+            pairs.setdefault(pair.get("Key"), []).append(str(pair.get("Value", "")))
+        return [Condition("query-string", tuple(v), k) for k, v in pairs.items()]
+    return [Condition(cast(Any, field), tuple(map(str, record.get("Values") or ())))]
+
+
+def read_action(records: list[Record]) -> Action:
+    """The action that ends a list of actions; nothing to do is answered as 503."""
+    ordered = sorted(records, key=lambda a: int(a.get("Order") or 0))
+    for record in reversed(ordered):
+        kind = record.get("Type")
+        if kind == "fixed-response":
+            fixed = record.get("FixedResponseConfig") or {}
+            return FixedResponse(
+                int(fixed.get("StatusCode") or 503),
+                str(fixed.get("ContentType") or "text/plain"),
+                str(fixed.get("MessageBody") or ""),
+            )
+        if kind == "redirect":
+            return _read_redirect(record.get("RedirectConfig") or {})
+        if kind == "forward":
+            return Forward(_read_forward(record))
+    return FixedResponse(503)
+
+
+def _read_redirect(config: Record) -> Redirect:
+    return Redirect(
+        302 if config.get("StatusCode") == "HTTP_302" else 301,
+        str(config.get("Protocol") or "#{protocol}"),
+        str(config.get("Host") or "#{host}"),
+        str(config.get("Port") or "#{port}"),
+        str(config.get("Path") or "/#{path}"),
+        str(config.get("Query") or "#{query}"),
+    )
+
+
+def _read_forward(record: Record) -> tuple[tuple[str, int], ...]:
+    groups = (record.get("ForwardConfig") or {}).get("TargetGroups") or []
+    if groups:
+        return tuple((str(g["TargetGroupArn"]), int(g.get("Weight", 1))) for g in groups)
+    return ((str(record.get("TargetGroupArn") or ""), 1),)
+
+
+def _read_target_groups(stores: Stores, aliases: Mapping[str, str]) -> Iterator[TargetGroup]:
+    targets = {key[-1]: found for key, found in stores.targets.items()}
+    attributes = {
+        key[-1]: _attributes(found) for key, found in stores.target_group_attributes.items()
+    }
+    for record in stores.target_groups.values():
+        arn = str(record["TargetGroupArn"])
+        is_lambda = record.get("TargetType") == "lambda"
+        ids = [str(t["Id"]) for t in targets.get(arn, [])] if is_lambda else []
+        own = attributes.get(arn, {})
+        yield TargetGroup(
+            arn=arn,
+            functions=tuple(aliases.get(i, i) for i in ids),
+            multi_value_headers=own.get("lambda.multi_value_headers.enabled") == "true",
+            health_check=_read_health_check(record),
+        )
+
+
+def _read_health_check(record: Record) -> HealthCheck | None:
+    if not record.get("HealthCheckEnabled"):
+        return None
+    return HealthCheck(
+        path=str(record.get("HealthCheckPath") or "/"),
+        interval=int(record.get("HealthCheckIntervalSeconds") or 35),
+        timeout=int(record.get("HealthCheckTimeoutSeconds") or 30),
+        healthy_threshold=int(record.get("HealthyThresholdCount") or 5),
+        unhealthy_threshold=int(record.get("UnhealthyThresholdCount") or 2),
+        matcher=str((record.get("Matcher") or {}).get("HttpCode") or "200"),
+    )
+
+
+def _attributes(records: list[Record]) -> dict[str, str]:
+    return {str(a["Key"]): str(a.get("Value", "")).lower() for a in records}
+
+
+# --- HTTP APIs ---------------------------------------------------------------
+
+
+def read_apis(stores: Stores, aliases: Mapping[str, str]) -> list[HttpApi]:
+    """Every HTTP API; without a stage it serves nothing, as on AWS."""
+    routes = {key[-1]: found for key, found in stores.routes.items()}
+    integrations = {key[-1]: found for key, found in stores.integrations.items()}
+    stages = {key[-1]: found for key, found in stores.stages.items()}
+    found = []
+    for (account, region, api_id), record in stores.apis.items():
+        if record.get("protocolType") != "HTTP":
+            continue
+        own = stages.get(api_id) or {}
+        stage = own.get("$default") or next(iter(own.values()), None)
+        served = _read_routes(routes.get(api_id) or {}, integrations.get(api_id) or {}, aliases)
+        found.append(
+            HttpApi(
+                api_id=api_id,
+                name=str(record.get("name") or api_id),
+                account=account,
+                region=region,
+                routes=served if stage else {},
+                stage=str(stage["stageName"]) if stage else "$default",
+                stage_variables=dict((stage or {}).get("stageVariables") or {}),
+                cors=_read_cors(record.get("corsConfiguration")),
+            )
+        )
+    return found
+
+
+def _read_routes(
+    routes: Mapping[str, Record], integrations: Mapping[str, Record], aliases: Mapping[str, str]
+) -> dict[str, Integration]:
+    found = {}
+    for route in routes.values():
+        target = str(route.get("target") or "").removeprefix("integrations/")
+        integration = integrations.get(target)
+        if integration is None:
+            continue
+        function = function_of_uri(str(integration.get("integrationUri") or ""))
+        version = str(integration.get("payloadFormatVersion") or "1.0")
+        found[str(route["routeKey"])] = Integration(
+            function=aliases.get(function, function),
+            payload_format="2.0" if version == "2.0" else "1.0",
+            timeout=int(integration.get("timeoutInMillis") or 30_000),
+        )
+    return found
+
+
+def function_of_uri(uri: str) -> str:
+    """The function's ARN in an integration URI, which may be API Gateway's path form."""
+    if ":apigateway:" in uri and "/functions/" in uri:
+        return uri.partition("/functions/")[2].removesuffix("/invocations")
+    return uri
+
+
+def _read_cors(record: Record | None) -> Cors | None:
+    if not record:
+        return None
+    lowered = {key.lower(): value for key, value in record.items()}
+
+    def texts(name: str) -> tuple[str, ...]:
+        return tuple(map(str, lowered.get(name) or ()))
+
+    age = lowered.get("maxage")
+    return Cors(
+        origins=texts("alloworigins"),
+        methods=texts("allowmethods"),
+        headers=texts("allowheaders"),
+        expose=texts("exposeheaders"),
+        credentials=str(lowered.get("allowcredentials", False)).lower() == "true",
+        max_age=None if age is None else int(age),
+    )

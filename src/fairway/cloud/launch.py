@@ -1,0 +1,176 @@
+"""Find, start, ask and stop a local cloud. Imports nothing heavy: the command line uses it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from fairway.cloud.info import LOG, CloudInfo, is_running, read_info, read_start, remove_info
+from fairway.errors import CloudUnavailable
+from fairway.events import Report, StepFinished, StepStarted
+
+__all__ = ["CloudInfo", "find_cloud", "read_status", "start_cloud", "stop_cloud"]
+
+START_TIMEOUT = 30.0
+"""Seconds from start to ready before the start is given up."""
+
+_TAIL = 15
+_TAKEN = 4  # as supervisor.TAKEN
+
+
+def find_cloud(directory: Path) -> CloudInfo | None:
+    """The cloud running on a `.fairway` directory; a stale file is recognised and removed."""
+    info = read_info(directory)
+    if info is None:
+        return None
+    if is_running(info):
+        return info
+    remove_info(directory)
+    return None
+
+
+def start_cloud(directory: Path, region: str, report: Report) -> CloudInfo:
+    """Start a cloud on a `.fairway` directory, or find the one that runs.
+
+    Returns when it answers. Raises CloudUnavailable with the log's last lines.
+    """
+    running = find_cloud(directory)
+    if running is not None:
+        return running
+    directory.mkdir(parents=True, exist_ok=True)
+    report(StepStarted("Starting the local cloud"))
+    began = time.monotonic()
+    process, ready = _spawn(directory, region)
+    try:
+        is_ready = _wait_ready(ready)
+    finally:
+        os.close(ready)
+    info = find_cloud(directory) if is_ready else _find_started_meanwhile(directory, process)
+    if info is None:
+        _end(process)
+        raise _explain(directory)
+    report(StepFinished("Starting the local cloud", time.monotonic() - began, info.endpoint))
+    return info
+
+
+def _spawn(directory: Path, region: str) -> tuple[subprocess.Popen[bytes], int]:
+    """Start the process in a session of its own; returns the readable end of its ready pipe."""
+    ready, told = os.pipe()
+    command = [sys.executable, "-P", "-m", "fairway.cloud.process"]
+    command += ["--directory", str(directory), "--region", region, "--ready-fd", str(told)]
+    log = os.open(directory / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            pass_fds=[told],
+            start_new_session=True,
+            cwd=directory,
+        )
+    except BaseException:
+        os.close(ready)
+        raise
+    finally:
+        os.close(told)
+        os.close(log)
+    return process, ready
+
+
+def _wait_ready(ready: int) -> bool:
+    """Wait for the byte that says ready; False when the process ended or took too long."""
+    readable, _, _ = select.select([ready], [], [], START_TIMEOUT)
+    return bool(readable) and os.read(ready, 1) == b"R"
+
+
+def _find_started_meanwhile(directory: Path, process: subprocess.Popen[bytes]) -> CloudInfo | None:
+    """Two starts at once: the one that lost the lock uses the one that won, when it is ready."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(1.0)
+    deadline = time.monotonic() + 10.0
+    while process.returncode == _TAKEN and time.monotonic() < deadline:
+        info = find_cloud(directory)
+        if info is not None:
+            return info
+        time.sleep(0.02)
+    return None
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(5.0)
+
+
+def _explain(directory: Path) -> CloudUnavailable:
+    return CloudUnavailable(
+        "The local cloud did not start",
+        hint=f"read {directory / LOG}",
+        detail=_read_tail(directory / LOG),
+    )
+
+
+def _read_tail(log: Path) -> str:
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - 16_384))
+            lines = file.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        return ""
+    return "\n".join(lines[-_TAIL:])
+
+
+def stop_cloud(directory: Path, timeout: float = 20.0) -> bool:
+    """Stop the cloud of a directory and wait for its end; False when none was running.
+
+    Raises CloudUnavailable when it does not end in `timeout` seconds.
+    """
+    info = find_cloud(directory)
+    if info is None:
+        return False
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(info.pid, signal.SIGTERM)
+    deadline = time.monotonic() + timeout
+    while read_start(info.pid) == info.started:
+        with contextlib.suppress(ChildProcessError):  # ours to collect when we started it
+            os.waitpid(info.pid, os.WNOHANG)
+        if time.monotonic() > deadline:
+            raise CloudUnavailable(
+                f"The local cloud (process {info.pid}) did not stop within {timeout:g} s",
+                hint=f"end it with: kill -9 {info.pid}",
+            )
+        time.sleep(0.01)
+    remove_info(directory)
+    return True
+
+
+def read_status(info: CloudInfo, timeout: float = 5.0) -> dict[str, Any]:
+    """The running cloud's own account of itself.
+
+    Keys: endpoint, region, account, pid, started_at, engine, functions,
+    listeners (owner, port, local_port, url), target_health, notices (at, text),
+    recorded (type to sentence). Raises CloudUnavailable.
+    """
+    import urllib.request  # slow to import, and most commands do not ask
+
+    try:
+        with urllib.request.urlopen(  # noqa: S310 - our own loopback endpoint
+            f"{info.endpoint}/_fairway/status", timeout=timeout
+        ) as answer:
+            document: dict[str, Any] = json.loads(answer.read())
+            return document
+    except (OSError, ValueError) as error:
+        raise CloudUnavailable(
+            f"The local cloud at {info.endpoint} does not answer: {error}",
+            hint="stop it with: fairway down",
+        ) from error

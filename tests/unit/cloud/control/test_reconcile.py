@@ -1,0 +1,201 @@
+"""Stores in, what is served out: with a fake runtime and a fake edge."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import zipfile
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from fairway.cloud.control.ports import FIRST_PORT, PortBook
+from fairway.cloud.control.reconcile import Reconciler, Served
+from fairway.cloud.control.snapshots import Stores
+from fairway.cloud.edge.model import FixedResponse, Forward, Listener
+from fairway.cloud.functions.model import Function
+
+ACCOUNT, REGION = "000000000000", "eu-west-1"
+FUNCTION = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:f"
+
+
+class FakeRuntime:
+    """Remembers what is deployed."""
+
+    def __init__(self) -> None:
+        self.deployed: dict[str, Function] = {}
+        self.puts = 0
+
+    async def put(self, function: Function) -> None:
+        self.puts += 1
+        self.deployed[function.arn] = function
+
+    async def remove(self, arn: str) -> None:
+        del self.deployed[arn]
+
+
+class FakeFront:
+    """Remembers what is open; ports in `taken` go to somebody else."""
+
+    def __init__(self, *taken: int) -> None:
+        self.open_now: dict[str, tuple[Served, int]] = {}
+        self.calls: list[str] = []
+        self._taken = taken
+
+    async def open(self, name: str, served: Served, port: int) -> int:
+        self.calls.append(f"open {name}")
+        local = 50_000 if port in self._taken else port
+        self.open_now[name] = (served, local)
+        return local
+
+    async def replace(self, name: str, served: Served) -> None:
+        self.calls.append(f"replace {name}")
+        self.open_now[name] = (served, self.open_now[name][1])
+
+    async def close(self, name: str) -> None:
+        self.calls.append(f"close {name}")
+        del self.open_now[name]
+
+
+def zipped(source: str) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("handler.py"), source)
+    return buffer.getvalue()
+
+
+def make_stores() -> Stores:
+    stores: dict[str, Any] = {field.name: {} for field in fields(Stores)}
+    scope = (ACCOUNT, REGION)
+    stores["functions"][(*scope, "f")] = {
+        "config": {
+            "FunctionName": "f",
+            "FunctionArn": FUNCTION,
+            "Runtime": "python3.11",
+            "Handler": "handler.handler",
+            "CodeSha256": "one",
+        },
+        "code_zip": zipped("1"),
+        "versions": {},
+        "aliases": {"live": {"FunctionVersion": "$LATEST"}},
+        "concurrency": 3,
+    }
+    stores["load_balancers"][(*scope, "lb")] = {
+        "LoadBalancerArn": "lb",
+        "LoadBalancerName": "balancer",
+    }
+    stores["listeners"][(*scope, "l80")] = make_listener("l80", 80)
+    stores["target_groups"][(*scope, "tg")] = {
+        "TargetGroupArn": "tg",
+        "TargetType": "lambda",
+        "HealthCheckEnabled": False,
+    }
+    stores["targets"][(ACCOUNT, "tg")] = [{"Id": f"{FUNCTION}:live"}]
+    return Stores(**stores)
+
+
+def make_listener(arn: str, port: int) -> dict[str, Any]:
+    return {
+        "ListenerArn": arn,
+        "LoadBalancerArn": "lb",
+        "Protocol": "HTTP",
+        "Port": port,
+        "DefaultActions": [{"Type": "forward", "TargetGroupArn": "tg"}],
+    }
+
+
+class World:
+    """A reconciler with its fakes."""
+
+    def __init__(self, path: Path, *taken: int) -> None:
+        self.stores = make_stores()
+        self.runtime, self.front = FakeRuntime(), FakeFront(*taken)
+        self.notices: list[str] = []
+        self.moves: list[tuple[str, str]] = []
+        self.reconciler = Reconciler(
+            stores=self.stores,
+            runtime=self.runtime,
+            front=self.front,
+            ports=PortBook(path / "ports.json", probe=lambda port: True),
+            code=path / "code",
+            notify=self.notices.append,
+            moved=lambda old, new: self.moves.append((old, new)),
+        )
+
+    def settle(self) -> None:
+        self.reconciler.mark()
+        asyncio.run(self.reconciler.settle())
+
+    def record(self, store: str, key: str) -> Any:
+        return next(v for k, v in getattr(self.stores, store).items() if k[-1] == key)
+
+
+def test_everything_is_deployed_and_opened_once(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.settle()
+    world.settle()
+    function = world.runtime.deployed[FUNCTION]
+    assert (function.code / "handler.py").read_text() == "1"
+    assert function.reserved == 3
+    assert world.runtime.puts == 1
+    assert world.front.calls == ["open l80"]
+    served, local = world.front.open_now["l80"]
+    assert isinstance(served, Listener)
+    assert served.default == Forward((("tg", 1),))
+    assert served.target_groups["tg"].functions == (FUNCTION,)
+    assert local == FIRST_PORT
+    assert world.record("load_balancers", "lb")["DNSName"] == f"127.0.0.1:{FIRST_PORT}"
+
+
+def test_changed_code_is_put_again(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.settle()
+    record = world.record("functions", "f")
+    record["code_zip"], record["config"]["CodeSha256"] = zipped("2"), "two"
+    world.settle()
+    assert world.runtime.puts == 2
+    assert (world.runtime.deployed[FUNCTION].code / "handler.py").read_text() == "2"
+    assert world.front.calls == ["open l80"]
+
+
+def test_changed_rules_replace_and_removed_listeners_close(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.settle()
+    world.record("listeners", "l80")["DefaultActions"] = [
+        {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "410"}}
+    ]
+    world.settle()
+    assert world.front.open_now["l80"][0].default == FixedResponse(410)  # type: ignore[union-attr]
+    world.stores.listeners.clear()  # type: ignore[attr-defined]
+    world.stores.functions.clear()  # type: ignore[attr-defined]
+    world.settle()
+    assert world.front.calls == ["open l80", "replace l80", "close l80"]
+    assert world.runtime.deployed == {}
+
+
+def test_a_second_listener_has_its_own_port(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.settle()
+    world.stores.listeners[(ACCOUNT, REGION, "l81")] = make_listener("l81", 81)  # type: ignore[index]
+    world.settle()
+    ports = {name: local for name, (_, local) in world.front.open_now.items()}
+    assert ports == {"l80": FIRST_PORT, "l81": FIRST_PORT + 1}
+
+
+def test_a_taken_port_is_replaced_and_told(tmp_path: Path) -> None:
+    world = World(tmp_path, FIRST_PORT)
+    world.settle()
+    assert world.front.open_now["l80"][1] == FIRST_PORT + 1
+    assert world.record("load_balancers", "lb")["DNSName"] == f"127.0.0.1:{FIRST_PORT + 1}"
+    assert world.moves == [(f"127.0.0.1:{FIRST_PORT}", f"127.0.0.1:{FIRST_PORT + 1}")]
+    assert len(world.notices) == 1
+    assert f"Port {FIRST_PORT} is in use" in world.notices[0]
+
+
+def test_a_bad_archive_is_told_and_stops_nobody(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.record("functions", "f")["code_zip"] = b"junk"
+    world.settle()
+    assert world.runtime.deployed == {}
+    assert world.notices[0].startswith("f: ")
+    assert "l80" in world.front.open_now
