@@ -21,7 +21,9 @@ def handler(event, context):
     if route == ("GET", "/health"):
         return answer(200, "healthy")
     if route == ("GET", "/"):
-        return answer(200, "<h1>Timestamps</h1><p>POST /app writes one, GET /app lists them.", "html")
+        return answer(
+            200, "<h1>Timestamps</h1><p>POST /app writes one, GET /app lists them.", "html"
+        )
     if route == ("POST", "/app"):
         return write_entry(event["headers"])
     if route == ("GET", "/app"):
