@@ -27,11 +27,15 @@ class StepStarted:
 
 @dataclass(frozen=True, slots=True)
 class StepFinished:
-    """A step has ended well; seconds is its wall-clock duration."""
+    """A step has ended well; seconds is its wall-clock duration.
+
+    minor: of interest only while it runs.
+    """
 
     name: str
     seconds: float
     detail: str = ""
+    minor: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ application takes the same way with another plan.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,8 +20,8 @@ from fairway.compile import Templates, compile_app
 from fairway.compile.artifacts import STACK_NAME as ARTIFACTS_STACK
 from fairway.compile.draft import LAYERS
 from fairway.define import LOCAL, App, define_app
-from fairway.events import Report, ignore_events
-from fairway.plan import Plan, plan_changes, plan_destruction
+from fairway.events import Report, StepFinished, StepStarted, ignore_events
+from fairway.plan import ObservedStack, Plan, plan_changes, plan_destruction
 from fairway.plan.observe import observe_stacks
 
 STATE_DIRECTORY = ".fairway"
@@ -56,7 +57,7 @@ def plan_app(
     artifacts = bundle_app(app, templates, choose, report)
     if aws is None:
         return plan_changes(app, templates, artifacts, {}, compared=False)
-    observed = observe_stacks(aws, [ARTIFACTS_STACK, *_name_stacks(app)])
+    observed = _observe(aws, [ARTIFACTS_STACK, *_name_stacks(app)], report)
     return plan_changes(
         app,
         templates,
@@ -66,9 +67,9 @@ def plan_app(
     )
 
 
-def plan_removal(app: App, aws: Aws) -> Plan:
+def plan_removal(app: App, aws: Aws, report: Report = ignore_events) -> Plan:
     """plan: what removing the application from its environment would delete and keep."""
-    return plan_destruction(app, observe_stacks(aws, _name_stacks(app)))
+    return plan_destruction(app, _observe(aws, _name_stacks(app), report))
 
 
 def apply_plan(
@@ -89,6 +90,14 @@ def apply_plan(
         report=report,
     )
     return applying.run()
+
+
+def _observe(aws: Aws, names: list[str], report: Report) -> dict[str, ObservedStack]:
+    step, began = "asking CloudFormation what is there", time.monotonic()
+    report(StepStarted(step))
+    observed = observe_stacks(aws, names)
+    report(StepFinished(step, time.monotonic() - began, minor=True))
+    return observed
 
 
 def _name_stacks(app: App) -> list[str]:

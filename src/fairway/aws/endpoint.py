@@ -58,8 +58,8 @@ class Aws:
             region_name=endpoint.region,
         )
         self._config = Config(
-            retries={"mode": "standard", "total_max_attempts": 6},
-            connect_timeout=5,
+            retries={"mode": "standard", "total_max_attempts": 4},
+            connect_timeout=3,
             max_pool_connections=16,
             user_agent_extra="fairway",
         )

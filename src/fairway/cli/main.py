@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
@@ -86,8 +87,13 @@ def main(arguments: list[str] | None = None) -> None:
 
 def run(arguments: list[str] | None = None) -> int:
     """Run the command line; the exit code."""
+    return run_guarded(lambda: cli.main(arguments, prog_name="fairway", standalone_mode=False))
+
+
+def run_guarded(work: Callable[[], Any]) -> int:
+    """Run something for a user: errors become words, and the result an exit code."""
     try:
-        result: Any = cli.main(arguments, prog_name="fairway", standalone_mode=False)
+        result = work()
     except FairwayError as error:
         _show_error(error)
         return error.exit_code

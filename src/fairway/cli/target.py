@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import platform
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -98,6 +100,8 @@ def _open_local(app: App, report: Report, *, must_answer: bool, start: bool) -> 
     directory = state_directory(app.root)
     info = find_cloud(directory)
     if info is None and start:
+        # The clients' libraries load while the cloud starts: both take half a second.
+        threading.Thread(target=import_module, args=("boto3",), daemon=True).start()
         info = start_cloud(directory, app.region, report)
     if info is None:
         if must_answer:

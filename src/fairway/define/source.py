@@ -7,7 +7,11 @@ section 10.3), so `on` is text and `12:30` is text.
 
 from __future__ import annotations
 
+import errno
+import math
+import os
 import re
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,9 +90,8 @@ class _Unreadable(Exception):  # noqa: N818
 
 def read_source(file: Path) -> tuple[Mapping | None, list[Diagnostic]]:
     """Read a file into a mapping, or say everything that is wrong with its form."""
-    start = Place(file, 1, 1)
     try:
-        raw = file.read_bytes()
+        raw, size = _read_bytes(file)
     except FileNotFoundError:
         return None, [
             Diagnostic(
@@ -98,15 +101,19 @@ def read_source(file: Path) -> tuple[Mapping | None, list[Diagnostic]]:
             )
         ]
     except OSError as error:
-        reason = error.strerror or str(error)
-        return None, [Diagnostic("unreadable-file", f"{file} cannot be read: {reason}")]
-    if len(raw) > MAX_BYTES:
-        size = len(raw) / 1024 / 1024
+        return None, [
+            Diagnostic(
+                "unreadable-file",
+                f"{file} cannot be read: {error.strerror or error}",
+                hint="make it a plain file that you may read",
+            )
+        ]
+    if size > MAX_BYTES:
         return None, [
             Diagnostic(
                 "file-too-large",
-                f"the file is {size:.1f} MiB, more than the limit of 1 MiB",
-                start,
+                f"the file is {size / 1024 / 1024:.1f} MiB, more than the limit of 1 MiB",
+                Place(file, 1, 1),
                 "split the application into services, one directory each",
             )
         ]
@@ -115,7 +122,7 @@ def read_source(file: Path) -> tuple[Mapping | None, list[Diagnostic]]:
     except UnicodeDecodeError as error:
         before = raw[: error.start]
         line = before.count(b"\n") + 1
-        column = error.start - (before.rfind(b"\n") + 1) + 1
+        column = len(before[before.rfind(b"\n") + 1 :].decode("utf-8", "replace")) + 1
         return None, [
             Diagnostic(
                 "not-text",
@@ -125,6 +132,17 @@ def read_source(file: Path) -> tuple[Mapping | None, list[Diagnostic]]:
             )
         ]
     return read_text(text, file)
+
+
+def _read_bytes(file: Path) -> tuple[bytes, int]:
+    """What a plain file holds, as far as the limit, and its size; a pipe is never opened."""
+    mode = file.stat().st_mode
+    if not stat.S_ISREG(mode):
+        code = errno.EISDIR if stat.S_ISDIR(mode) else None
+        raise OSError(code, "it is a directory" if code else "it is not a plain file")
+    with file.open("rb") as stream:
+        raw = stream.read(MAX_BYTES + 1)
+        return raw, max(len(raw), os.fstat(stream.fileno()).st_size)
 
 
 def read_text(text: str, file: Path) -> tuple[Mapping | None, list[Diagnostic]]:
@@ -235,18 +253,19 @@ def _read_document(reading: _Reading) -> Node | None:
 def _read_node(reading: _Reading, event: Any, depth: int) -> Node:
     place = reading.place(event.start_mark)
     reading.nodes += 1
-    if depth > MAX_DEPTH or reading.nodes > MAX_NODES:
+    if depth > MAX_DEPTH:
+        raise _too_deep(place)
+    if reading.nodes > MAX_NODES:
         raise _Unreadable(
             Diagnostic(
-                "too-deep",
-                f"the file nests deeper than {MAX_DEPTH} levels or holds more than "
-                f"{MAX_NODES:,} values",
+                "too-many-values",
+                f"the file holds more than {MAX_NODES:,} values, those of aliases counted each time",
                 place,
-                "flatten or shorten it",
+                "shorten it",
             )
         )
     if isinstance(event, yaml.AliasEvent):
-        return _resolve_alias(reading, event, place)
+        return _resolve_alias(reading, event, place, depth)
     if event.tag is not None:
         reading.problems.append(
             Diagnostic("tag", f"the tag {event.tag} has no meaning here", place, "remove the tag")
@@ -265,7 +284,12 @@ def _read_node(reading: _Reading, event: Any, depth: int) -> Node:
     return node
 
 
-def _resolve_alias(reading: _Reading, event: Any, place: Place) -> Node:
+def _too_deep(place: Place) -> _Unreadable:
+    summary = f"the file nests deeper than {MAX_DEPTH} levels"
+    return _Unreadable(Diagnostic("too-deep", summary, place, "flatten it"))
+
+
+def _resolve_alias(reading: _Reading, event: Any, place: Place, depth: int) -> Node:
     node = reading.anchors.get(event.anchor)
     if node is None:
         known = event.anchor in reading.anchors
@@ -275,18 +299,23 @@ def _resolve_alias(reading: _Reading, event: Any, place: Place) -> Node:
             else f"no anchor &{event.anchor} stands before this alias"
         )
         raise _Unreadable(Diagnostic("alias", summary, place, "write the value out"))
-    reading.nodes += _count(node)
+    count, height = _measure(node)
+    reading.nodes += count
+    # Aliases can build a depth that no bracket shows, and later stages recurse.
+    if depth + height > MAX_DEPTH:
+        raise _too_deep(place)
     return node
 
 
-def _count(node: Node) -> int:
-    match node:
-        case Scalar():
-            return 1
-        case Sequence():
-            return 1 + sum(_count(item) for item in node.items)
-        case Mapping():
-            return 1 + sum(_count(entry.value) for entry in node.entries.values())
+def _measure(node: Node) -> tuple[int, int]:
+    """How many nodes there are from here on, and how many levels below this one."""
+    inner: list[Node] = []
+    if isinstance(node, Sequence):
+        inner = list(node.items)
+    elif isinstance(node, Mapping):
+        inner = [entry.value for entry in node.entries.values()]
+    measured = [_measure(item) for item in inner]
+    return 1 + sum(m[0] for m in measured), max((1 + m[1] for m in measured), default=0)
 
 
 def _read_items(reading: _Reading, depth: int) -> Iterator[Node]:
@@ -353,8 +382,8 @@ def _resolve_scalar(event: Any) -> str | int | float | bool | None:
         if text[:2] in ("0o", "0x"):
             return int(text, 0)
         return int(text) if len(text) <= 300 else text
-    if _FLOAT.match(text):
-        return float(text)
+    if _FLOAT.match(text) and math.isfinite(number := float(text)):
+        return number
     return text
 
 

@@ -33,7 +33,7 @@ def command(environment: str, yes: bool, verbose: bool, directory: Path, as_json
     with Progress(quiet=as_json) as progress:
         target = open_target(app, progress, must_answer=True)
         aws = target.require_aws()
-        plan = plan_removal(app, aws)
+        plan = plan_removal(app, aws, progress)
     if not plan.stacks:
         if as_json:
             print_json({"changed": False, "kept": []})

@@ -11,9 +11,9 @@ from fairway.cli.render.human import say, say_next, show_plan
 from fairway.cli.render.json import plan_to_json, print_json
 from fairway.cli.render.progress import Progress
 from fairway.cli.target import open_target
-from fairway.cloud.control.coverage import RECORDED
+from fairway.cloud.control.coverage import list_limits
 from fairway.define import LOCAL
-from fairway.plan import Plan
+from fairway.plan import Action, Plan
 from fairway.route import load_app, plan_app, plan_removal
 
 EXIT_CHANGES = 2
@@ -37,7 +37,7 @@ def command(
         target = open_target(app, progress, must_answer=False)
         if destroy:
             target = target if target.aws else open_target(app, progress, must_answer=True)
-            plan = plan_removal(app, target.require_aws())
+            plan = plan_removal(app, target.require_aws(), progress)
         else:
             plan = plan_app(app, target.choose, target.aws, progress)
     if as_json:
@@ -50,15 +50,15 @@ def command(
 
 
 def show_local_notices(plan: Plan) -> None:
-    """What the local cloud keeps only as a record, in words, before anything is applied."""
-    if plan.environment != LOCAL or plan.destroys:
+    """What the local cloud does not do for what is new, in words, before anything is applied."""
+    if plan.environment != LOCAL:
         return
-    types = {change.resource_type for _, change in plan.changes()}
-    notices = sorted({RECORDED[kind] for kind in types if kind in RECORDED})
-    if notices and not plan.is_empty:
-        say("\nwhat the local cloud only keeps a record of:", dim=True)
-        for notice in notices:
-            say(f"  {notice}", dim=True)
+    new = {change.resource_type for _, change in plan.changes() if change.action is Action.CREATE}
+    limits = list_limits(new)
+    if limits:
+        say("\non the local cloud:", dim=True)
+        for sentence in limits:
+            say(f"  {sentence}", dim=True)
 
 
 def _suggest(plan: Plan, environment: str) -> None:

@@ -31,6 +31,6 @@ def command(environment: str, directory: Path, as_json: bool) -> None:
     if as_json:
         print_json({**asdict(status), "cloud": cloud})
         return
-    show_status(status, (cloud or {}).get("notices", []))
+    show_status(status, [notice["text"] for notice in (cloud or {}).get("notices", [])])
     where = "" if environment == "local" else f" -e {environment}"
     say_next(f"fairway {'logs' if status.is_deployed else 'apply'}{where}")

@@ -64,8 +64,10 @@ class Progress:
         match event:
             case StepStarted(name):
                 self._running[name] = time.monotonic()
-            case StepFinished(name, seconds, detail):
+            case StepFinished(name, seconds, detail, minor):
                 self._running.pop(name, None)
+                if minor:
+                    return
                 more = f", {detail}" if detail else ""
                 self._line(f"  {name} ({seconds:.2f} s{more})")
             case ResourceProgress() if self._verbose or event.status.endswith("_FAILED"):
