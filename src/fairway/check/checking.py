@@ -8,6 +8,7 @@ from fairway.check.handlers import check_handlers
 from fairway.check.limits import check_limits
 from fairway.check.references import check_references
 from fairway.check.routes import check_routes
+from fairway.compile import compile_app
 from fairway.define import App, Definition
 from fairway.diagnostics import Diagnostic
 from fairway.errors import InvalidApplication
@@ -26,7 +27,18 @@ def check_definition(definition: Definition) -> list[Diagnostic]:
     if definition.app is not None:
         for check in RULES:
             found += check(definition.app)
+        if not any(d.is_error for d in found):
+            found += _check_templates(definition.app)
     return list(dict.fromkeys(found))
+
+
+def _check_templates(app: App) -> list[Diagnostic]:
+    """What only compiling can tell, here so that it is told before anything is started."""
+    try:
+        compile_app(app)
+    except InvalidApplication as error:
+        return error.diagnostics
+    return []
 
 
 def require_valid(definition: Definition) -> App:

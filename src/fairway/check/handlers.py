@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import ast
+import os
+import sys
+import warnings
 from collections.abc import Iterator
+from importlib.util import decode_source
 from pathlib import Path
 
-from fairway.define import App
+from fairway.define import LOCAL, App
 from fairway.define.definition import nearest
 from fairway.define.spec import Function
-from fairway.diagnostics import Diagnostic, Place
+from fairway.diagnostics import Diagnostic, Place, Severity
 
 
 def check_handlers(app: App) -> Iterator[Diagnostic]:
@@ -30,20 +34,30 @@ def _check_handler(app: App, name: str, function: Function) -> Iterator[Diagnost
         )
         return
     if not source.is_dir():
-        what = "is not a directory" if source.exists() else "does not exist"
+        there = os.path.lexists(source)
+        what = "is not a directory" if there else "does not exist"
+        hint = "name the directory of the code with `source:`"
         yield Diagnostic(
             "no-source",
             f"the source '{function.source}' of '{name}' {what}",
             place,
-            f"create {function.source}/, or name the directory of the code with `source:`",
+            hint if there else f"create {function.source}/, or {hint}",
         )
         return
     module, wanted = function.handler.rsplit(".", 1)
     relative = module.replace(".", "/")
     file = next((f for f in _candidates(source, relative) if f.is_file()), None)
     handler_place = app.place("components", name, "handler")
+    if file is None and wanted == "py":
+        yield Diagnostic(
+            "no-handler",
+            f"the handler '{function.handler}' of '{name}' names a file, not a function",
+            handler_place,
+            f"write it like {Path(module).name}.handler, relative to {function.source}/",
+        )
+        return
     if file is None:
-        files = [str(f.relative_to(source).with_suffix("")) for f in source.rglob("*.py")]
+        files = sorted(str(f.relative_to(source).with_suffix("")) for f in source.rglob("*.py"))
         near = nearest(relative, files)
         yield Diagnostic(
             "no-handler",
@@ -61,17 +75,22 @@ def _check_file(
 ) -> Iterator[Diagnostic]:
     shown = file.relative_to(app.root)
     try:
-        tree = ast.parse(file.read_bytes(), filename=str(file))
+        with warnings.catch_warnings(action="ignore"):  # about the user's code, to nobody's use
+            tree = ast.parse(_read_python(file), filename=str(file))
     except SyntaxError as error:
-        yield Diagnostic(
-            "python-syntax",
-            f"{shown} is not valid Python: {error.msg}",
-            Place(file, error.lineno or 1, error.offset or 1),
-            "mend the code",
-        )
+        yield _explain_syntax(app, function, file, error)
         return
-    except (OSError, ValueError) as error:
-        yield Diagnostic("unreadable-file", f"{shown} cannot be read: {error}", place)
+    except (RecursionError, MemoryError):
+        summary = f"{shown} nests too deeply to be read"
+        yield Diagnostic("python-syntax", summary, Place(file, 1, 1), "flatten its expressions")
+        return
+    except ValueError:
+        summary = f"{shown} is not a text file in the encoding that it declares"
+        yield Diagnostic("not-text", summary, Place(file, 1, 1), "save it as UTF-8")
+        return
+    except OSError as error:
+        summary = f"{shown} cannot be read: {error.strerror or error}"
+        yield Diagnostic("unreadable-file", summary, place, "make it a file that you may read")
         return
     names = set(_list_names(tree.body))
     if wanted not in names and "*" not in names:
@@ -87,6 +106,29 @@ def _check_file(
         )
 
 
+def _read_python(file: Path) -> str:
+    """The text in the encoding that the file declares. Raises ValueError when it is not text."""
+    text = decode_source(file.read_bytes())
+    if "\0" in text:
+        raise ValueError("NUL")
+    return text
+
+
+def _explain_syntax(app: App, function: Function, file: Path, error: SyntaxError) -> Diagnostic:
+    """An error, unless the code is for a newer Python than this one and runs elsewhere."""
+    here = f"{sys.version_info.major}.{sys.version_info.minor}"
+    wanted = tuple(int(part) for part in function.runtime.removeprefix("python").split("."))
+    newer = wanted > sys.version_info[:2] and app.environment != LOCAL
+    shown = file.relative_to(app.root)
+    return Diagnostic(
+        "python-syntax",
+        f"{shown} is not valid Python{f' {here}' if newer else ''}: {error.msg}",
+        Place(file, error.lineno or 1, error.offset or 1),
+        f"check it with {function.runtime}" if newer else "mend the code",
+        Severity.WARNING if newer else Severity.ERROR,
+    )
+
+
 def _list_names(body: list[ast.stmt]) -> Iterator[str]:
     """Names that a module binds at its top level; "*" when an import hides some."""
     for node in body:
@@ -100,9 +142,10 @@ def _list_names(body: list[ast.stmt]) -> Iterator[str]:
                 yield name
             case ast.Import() | ast.ImportFrom():
                 yield from (alias.asname or alias.name for alias in node.names)
-            case ast.If() | ast.Try() | ast.With():
+            case ast.If() | ast.Try() | ast.TryStar() | ast.With() | ast.For() | ast.While():
                 yield from _list_names(node.body)
                 yield from _list_names(getattr(node, "orelse", []))
+                yield from _list_names(getattr(node, "finalbody", []))
                 for handler in getattr(node, "handlers", []):
                     yield from _list_names(handler.body)
 
@@ -112,4 +155,7 @@ def _candidates(source: Path, relative: str) -> tuple[Path, Path]:
 
 
 def _is_inside(path: Path, root: Path) -> bool:
-    return path.resolve().is_relative_to(root.resolve())
+    try:
+        return path.resolve().is_relative_to(root.resolve())
+    except RuntimeError:  # a link to itself: inside as far as it goes, and no directory
+        return True

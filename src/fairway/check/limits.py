@@ -84,7 +84,7 @@ def _check_existing_network(app: App) -> Iterator[Diagnostic]:
                 "too-few-subnets",
                 f"the load balancer '{name}' needs public subnets in two zones, and the existing "
                 f"network names {len(existing.public_subnets)}",
-                app.place("network", "existing", of_key=True),
+                app.place("network", "existing", "public_subnets", of_key=True),
                 "list them under `public_subnets`",
             )
 

@@ -8,7 +8,7 @@ from fairway.compile.links import LINKS, find_access, name_variable
 from fairway.define import App
 from fairway.define.definition import nearest
 from fairway.define.spec import Component, Function, HttpApi, LoadBalancer
-from fairway.diagnostics import Diagnostic
+from fairway.diagnostics import Diagnostic, Place, Severity
 
 
 def check_references(app: App) -> Iterator[Diagnostic]:
@@ -16,6 +16,7 @@ def check_references(app: App) -> Iterator[Diagnostic]:
     for name, function in app.of_kind(Function).items():
         for target, access in function.uses.items():
             yield from _check_link(app, name, target, access)
+            yield from _check_reach(app, name, target)
     fronts: dict[str, LoadBalancer | HttpApi] = {
         **app.of_kind(LoadBalancer),
         **app.of_kind(HttpApi),
@@ -40,7 +41,7 @@ def _check_link(app: App, name: str, target: str, access: str) -> Iterator[Diagn
         if not known:
             yield Diagnostic(
                 "bad-link",
-                f"'{name}' uses '{target}', but a {component.kind} cannot be used",
+                f"'{name}' uses '{target}', but {_article(component.kind)} cannot be used",
                 place,
                 "remove the link",
             )
@@ -54,6 +55,19 @@ def _check_link(app: App, name: str, target: str, access: str) -> Iterator[Diagn
         )
 
 
+def _check_reach(app: App, name: str, target: str) -> Iterator[Diagnostic]:
+    """An existing network gets no endpoints of ours: whether Lambda's API is in reach is its own."""
+    existing = app.network is not None and app.network.existing is not None
+    if existing and isinstance(app.components.get(target), Function):
+        yield Diagnostic(
+            "unreachable-link",
+            f"'{name}' calls '{target}' from an existing network, which needs a way to Lambda's API",
+            app.place("components", name, "uses", target, of_key=True),
+            "see that the network has an interface endpoint for Lambda, or a NAT gateway",
+            Severity.WARNING,
+        )
+
+
 def _check_route_target(app: App, name: str, key: str, target: str) -> Iterator[Diagnostic]:
     place = app.place("components", name, "routes", key)
     component = app.components.get(target)
@@ -63,19 +77,23 @@ def _check_route_target(app: App, name: str, key: str, target: str) -> Iterator[
     elif not isinstance(component, Function):
         yield Diagnostic(
             "bad-route-target",
-            f"the route '{key}' leads to '{target}', a {component.kind}",
+            f"the route '{key}' leads to '{target}', {_article(component.kind)}",
             place,
             "lead it to a function",
         )
 
 
-def _unknown(app: App, what: str, target: str, place: object) -> Diagnostic:
+def _article(kind: str) -> str:
+    return f"an {kind}" if kind.startswith("http") else f"a {kind}"
+
+
+def _unknown(app: App, what: str, target: str, place: Place) -> Diagnostic:
     near = nearest(target, app.components)
     hint = f"did you mean '{near}'?" if near else f"add `{target}:` under `components`"
     return Diagnostic(
         "unknown-component",
         f"{what}, which is not a component",
-        place,  # type: ignore[arg-type]
+        place,
         hint,
     )
 

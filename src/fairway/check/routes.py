@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from fairway.compile.components.load_balancer import list_rules
 from fairway.define import App
 from fairway.define.spec import Function, HttpApi, LoadBalancer
 from fairway.define.values import parse_route
-from fairway.diagnostics import Diagnostic, Severity
+from fairway.diagnostics import Diagnostic, Place, Severity
 
 # "Listener rules for your Application Load Balancer": path conditions.
 _BALANCER_PATH = re.compile(r"[A-Za-z0-9_\-.$/~\"'@:+&*?]{1,128}\Z")
@@ -38,7 +39,7 @@ def _check_balancer(app: App, name: str, balancer: LoadBalancer) -> Iterator[Dia
                 app.place("components", name, "routes", key, of_key=True),
                 hint,
             )
-    rules = len({(parse_route(key)[1], target) for key, target in balancer.routes.items()})
+    rules = len(list_rules(balancer))
     if rules > _MOST_RULES:
         yield Diagnostic(
             "too-many-routes",
@@ -74,7 +75,7 @@ def _check_api(app: App, name: str, api: HttpApi) -> Iterator[Diagnostic]:
             )
 
 
-def _check_api_path(path: str, key: str, place: object) -> Iterator[Diagnostic]:
+def _check_api_path(path: str, key: str, place: Place) -> Iterator[Diagnostic]:
     rest = _PARAMETER.sub("", path)
     greedy = [part for part in path.split("/") if part.endswith("+}")]
     hint = None
@@ -88,6 +89,6 @@ def _check_api_path(path: str, key: str, place: object) -> Iterator[Diagnostic]:
         yield Diagnostic(
             "bad-route",
             f"an HTTP API cannot match the path of '{key}'",
-            place,  # type: ignore[arg-type]
+            place,
             hint,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from fairway.compile.artifacts import compile_artifacts
@@ -12,7 +12,8 @@ from fairway.compile.components.load_balancer import compile_load_balancer
 from fairway.compile.components.network import compile_network
 from fairway.compile.components.table import compile_table
 from fairway.compile.draft import Draft, start_draft
-from fairway.compile.template import Origin, Templates
+from fairway.compile.raw import merge_resources
+from fairway.compile.template import Templates
 from fairway.define import App
 from fairway.define.spec import Component, Function, HttpApi, LoadBalancer, Table
 from fairway.diagnostics import Diagnostic
@@ -41,8 +42,9 @@ def compile_app(app: App) -> Templates:
     for model, compile_component in COMPILERS.items():
         for name, component in app.of_kind(model).items():
             compile_component(name, component, draft)
-    _merge_resources(draft)
+    merge_resources(draft)
     for stack in (draft.network, draft.data, draft.code):
+        stack.check_names()
         if len(stack.resources) > MOST_RESOURCES:
             draft.problems.append(
                 Diagnostic(
@@ -59,64 +61,3 @@ def compile_app(app: App) -> Templates:
     finished = [s.finish(f"{app.prefix}: {s.layer}") for s in ours if s.resources]
     sources = tuple(draft.sources[name] for name in sorted(draft.sources))
     return Templates((compile_artifacts(), *finished), sources)
-
-
-def _merge_resources(draft: Draft) -> None:
-    """The escape hatch: overlay known resources key by key, add new ones to the app stack."""
-    stacks = (draft.network, draft.data, draft.code)
-    for logical_id, raw in draft.app.resources.items():
-        place = draft.app.place("resources", logical_id, of_key=True)
-        owner = next((s for s in stacks if logical_id in s.resources), None)
-        if not isinstance(raw, dict):
-            draft.problems.append(
-                Diagnostic(
-                    "bad-resource",
-                    f"the resource {logical_id} must be keys and values",
-                    place,
-                    "write it as in a CloudFormation template, with Type and Properties",
-                )
-            )
-        elif owner is None and not isinstance(raw.get("Type"), str):
-            known = ", ".join(sorted(draft.code.resources))
-            draft.problems.append(
-                Diagnostic(
-                    "bad-resource",
-                    f"the resource {logical_id} has no Type, and Fairway makes none of that name",
-                    place,
-                    f"add `Type:`, or name one of {known}",
-                )
-            )
-        elif owner is None:
-            origin = Origin(logical_id, ("resources", logical_id), {})
-            draft.code.resources[logical_id] = raw
-            draft.code.origins[logical_id] = origin
-        else:
-            _overlay_resource(draft, owner.resources, logical_id, raw)
-
-
-def _overlay_resource(
-    draft: Draft, resources: dict[str, Any], logical_id: str, raw: dict[str, Any]
-) -> None:
-    ours = resources[logical_id]
-    if raw.get("Type", ours["Type"]) != ours["Type"]:
-        draft.problems.append(
-            Diagnostic(
-                "resource-clash",
-                f"the resource {logical_id} is a {ours['Type']} here and cannot become a "
-                f"{raw['Type']}",
-                draft.app.place("resources", logical_id, "Type"),
-                "choose another name for it",
-            )
-        )
-        return
-    resources[logical_id] = overlay_plain(ours, raw)
-
-
-def overlay_plain(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Two plain mappings merged key by key, the second winning."""
-    merged = dict(below)
-    for key, value in above.items():
-        old = merged.get(key)
-        both = isinstance(old, dict) and isinstance(value, dict)
-        merged[key] = overlay_plain(old, value) if both else value  # type: ignore[arg-type]
-    return merged

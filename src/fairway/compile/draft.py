@@ -34,7 +34,7 @@ def to_logical(name: str) -> str:
 class StackDraft:
     """One stack under construction."""
 
-    name: str
+    app: App
     layer: Layer
     tags: Mapping[str, str]
     problems: list[Diagnostic]
@@ -43,6 +43,11 @@ class StackDraft:
     parameters: dict[str, ParameterSource] = field(default_factory=dict)
     types: dict[str, str] = field(default_factory=dict)
     origins: dict[str, Origin] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The stack's full name."""
+        return f"{self.app.prefix}-{self.layer}"
 
     def add(
         self,
@@ -60,7 +65,8 @@ class StackDraft:
                     "name-clash",
                     f"'{origin.component}' and '{other.component}' both need a resource "
                     f"named {logical_id}",
-                    hint=f"rename '{origin.component}'",
+                    self.app.place(*origin.path, of_key=True),
+                    f"rename '{origin.component}'",
                 )
             )
             return logical_id
@@ -79,6 +85,20 @@ class StackDraft:
         self.parameters[name] = source
         self.types[name] = kind
         return ref(name)
+
+    def check_names(self) -> None:
+        """Resources and parameters share one space of names in a template."""
+        for name in sorted(self.resources.keys() & self.types.keys()):
+            origin = self.origins[name]
+            self.problems.append(
+                Diagnostic(
+                    "name-clash",
+                    f"'{origin.component}' needs a resource named {name}, which is the name of a "
+                    f"parameter of the {self.layer} stack",
+                    self.app.place(*origin.path, of_key=True),
+                    f"rename '{origin.component}'",
+                )
+            )
 
     def finish(self, description: str) -> StackTemplate:
         """The finished template."""
@@ -128,7 +148,7 @@ def start_draft(app: App) -> Draft:
     problems: list[Diagnostic] = []
 
     def start(layer: Layer) -> StackDraft:
-        return StackDraft(f"{app.prefix}-{layer}", layer, tags, problems)
+        return StackDraft(app, layer, tags, problems)
 
     return Draft(app, start("network"), start("data"), start("app"), problems)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,19 +11,36 @@ from pydantic_core import ErrorDetails
 
 from fairway.define import source
 from fairway.define.app import FILE_NAME, LOCAL, App
+from fairway.define.explain import explain_error, find_steps, show
+from fairway.define.explain import nearest as nearest
 from fairway.define.spec import KINDS, Component, File, Network
 from fairway.diagnostics import Diagnostic
 from fairway.errors import InvalidApplication
 
 OVERLAID = ("components", "network", "resources")
+_NEVER_DEFAULTED = ("source", "runtime")
 
 
 @dataclass(frozen=True)
 class Definition:
-    """What could be read: `app` is None only when the file as a whole could not be."""
+    """What could be read: `app` is None only when the file as a whole could not be.
+
+    misleading: those of the diagnostics that leave in doubt which application this is, in
+    which environment, account and region.
+    """
 
     app: App | None
     diagnostics: tuple[Diagnostic, ...]
+    misleading: tuple[Diagnostic, ...] = ()
+
+    def find_app(self) -> App:
+        """The application, whatever state its components are in; enough to look at it with.
+
+        Raises InvalidApplication when looking by this file could find another application.
+        """
+        if self.app is None or self.misleading:
+            raise InvalidApplication(list(self.misleading or self.diagnostics))
+        return self.app
 
     def require_app(self) -> App:
         """The application, or every problem as one error."""
@@ -36,14 +51,30 @@ class Definition:
 
 def define_app(directory: Path, environment: str = LOCAL) -> Definition:
     """Read the application in `directory` as `environment` sees it."""
-    file = directory / FILE_NAME
-    tree, problems = source.read_source(file)
+    tree, problems = source.read_source(directory / FILE_NAME)
+    return _define(tree, problems, directory, environment)
+
+
+def define_text(text: str, directory: Path, environment: str = LOCAL) -> Definition:
+    """Read an application whose file is not on disk; `directory` is only named in places."""
+    tree, problems = source.read_text(text, directory / FILE_NAME)
+    return _define(tree, problems, directory, environment)
+
+
+def _define(
+    tree: source.Mapping | None, problems: list[Diagnostic], directory: Path, environment: str
+) -> Definition:
     if tree is None:
         return Definition(None, tuple(problems))
-    problems += _check_file(tree)
+    misleading = list(problems)
+    for steps, problem in _check_file(tree):
+        problems.append(problem)
+        if _is_identity(steps, environment):
+            misleading.append(problem)
     known = _environment_names(tree)
     if environment not in known:
-        problems.append(_unknown_environment(tree, environment, known))
+        misleading.append(_unknown_environment(tree, environment, known))
+        problems.append(misleading[-1])
     merged = _apply_overlay(tree, environment)
     components, broken = _read_components(merged, problems)
     network = _read_network(merged, problems)
@@ -62,7 +93,7 @@ def define_app(directory: Path, environment: str = LOCAL) -> Definition:
         tree=merged,
         broken=frozenset(broken),
     )
-    return Definition(app, tuple(problems))
+    return Definition(app, tuple(problems), tuple(misleading))
 
 
 def list_environments(directory: Path) -> list[str]:
@@ -114,12 +145,26 @@ def _apply_overlay(tree: source.Mapping, environment: str) -> source.Mapping:
     return source.overlay(tree, source.Mapping(wanted, own.place))
 
 
-def _check_file(tree: source.Mapping) -> list[Diagnostic]:
+def _check_file(tree: source.Mapping) -> list[tuple[source.Path_, Diagnostic]]:
+    """What is wrong outside of components, each with the path that it is about."""
     try:
         File.model_validate(source.to_plain(tree))
     except ValidationError as error:
-        return [_explain(tree, (), File, detail, "") for detail in error.errors()]
+        return [
+            (find_steps(detail["loc"]), explain_error(tree, (), File, detail, ""))
+            for detail in error.errors()
+        ]
     return []
+
+
+def _is_identity(steps: source.Path_, environment: str) -> bool:
+    """Whether a path holds which application this is, or where its environment is."""
+    if steps[:2] == ("environments", environment):
+        return not (len(steps) > 2 and steps[2] in OVERLAID)
+    if len(steps) > 1:
+        return False
+    # A key that is not known may have been meant as one of the three.
+    return steps[0] in ("app", "region", "environments") or steps[0] not in File.model_fields
 
 
 def _read_components(
@@ -146,6 +191,9 @@ def _read_component(
         return None  # the file's own check has said so
     kind_node = _child(entry.value, "type")
     if kind_node is None:
+        if entry.only_above:
+            problems.append(_unknown_overlay(tree, name, entry))
+            return None
         problems.append(
             Diagnostic(
                 "missing-key",
@@ -162,21 +210,57 @@ def _read_component(
         problems.append(
             Diagnostic(
                 "unknown-type",
-                f"component '{name}' has the unknown type '{kind}'",
+                f"component '{name}' has the unknown type {show(kind)}",
                 kind_node.place,
                 f"did you mean '{near}'?" if near else f"use one of {', '.join(KINDS)}",
             )
         )
         return None
+    plain = source.to_plain(entry.value)
     try:
-        return model.model_validate(source.to_plain(entry.value))
+        return model.model_validate(plain)
     except ValidationError as error:
         subject = f" of component '{name}'"
         problems += [
-            _explain(tree, ("components", name), model, detail, subject)
+            explain_error(tree, ("components", name), model, detail, subject)
             for detail in error.errors()
         ]
+        return _salvage(model, plain, error.errors())
+
+
+def _salvage(
+    model: type[Component], plain: dict[str, Any], errors: list[ErrorDetails]
+) -> Component | None:
+    """The component without what was refused, so that the checks can judge the rest of it.
+
+    None when what is left says too little, or would be judged by a default that the file
+    did not ask for.
+    """
+    for detail in errors:
+        steps = find_steps(detail["loc"])
+        if steps[0] in _NEVER_DEFAULTED:
+            return None
+        holder: Any = plain
+        for step in steps[:-1]:
+            holder = holder.get(step) if isinstance(holder, dict) else None
+        if isinstance(holder, dict):
+            holder.pop(steps[-1], None)
+    try:
+        return model.model_validate(plain)
+    except ValidationError:
         return None
+
+
+def _unknown_overlay(tree: source.Mapping, name: str, entry: source.Entry) -> Diagnostic:
+    node = _child(tree, "components")
+    entries = node.entries if isinstance(node, source.Mapping) else {}
+    near = nearest(name, [n for n, e in entries.items() if not e.only_above])
+    return Diagnostic(
+        "unknown-component",
+        f"'{name}' is overlaid here, but there is no such component",
+        entry.place,
+        f"did you mean '{near}'?" if near else "give it a `type:` if it is new",
+    )
 
 
 def _read_network(tree: source.Mapping, problems: list[Diagnostic]) -> Network | None:
@@ -187,136 +271,6 @@ def _read_network(tree: source.Mapping, problems: list[Diagnostic]) -> Network |
         return Network.model_validate(source.to_plain(node))
     except ValidationError as error:
         known = set(problems)
-        explained = [_explain(tree, ("network",), Network, d, "") for d in error.errors()]
+        explained = [explain_error(tree, ("network",), Network, d, "") for d in error.errors()]
         problems += [d for d in explained if d not in known]
         return None
-
-
-def nearest(word: object, known: Iterable[str]) -> str | None:
-    """The known word that was probably meant, if one is close."""
-    matches = difflib.get_close_matches(str(word), list(known), n=1, cutoff=0.6)
-    return matches[0] if matches else None
-
-
-_EXPECTED = {
-    "string_type": "text",
-    "int_type": "a whole number",
-    "bool_type": "true or false",
-    "dict_type": "keys and values",
-    "model_type": "keys and values",
-    "model_attributes_type": "keys and values",
-    "list_type": "a list",
-}
-_FOUND = {str: "text", bool: "true or false", int: "a number", float: "a number", dict: "a mapping"}
-
-
-def _explain(
-    tree: source.Mapping,
-    prefix: source.Path_,
-    model: type[Any],
-    detail: ErrorDetails,
-    subject: str,
-) -> Diagnostic:
-    """One of pydantic's findings in our words, at its place in the file."""
-    path = (*prefix, *_strip_branches(tree, prefix, detail["loc"]))
-    key = str(path[-1]) if path else ""
-    code, value = detail["type"], detail["input"]
-    place = source.find_place(tree, path, of_key=code == "extra_forbidden")
-    context = detail.get("ctx", {})
-    if code.startswith("fairway-"):
-        return Diagnostic(code[8:], f"{context['text']}", place, context["hint"])
-    if code == "extra_forbidden":
-        return _explain_unknown_key(tree, path, model, key, subject)
-    if code == "missing":
-        place = source.find_place(tree, path[:-1], of_key=True)
-        return Diagnostic("missing-key", f"'{key}' is missing{subject}", place, f"add `{key}:`")
-    if code == "literal_error":
-        expected = str(context["expected"]).replace(" or ", ", ")
-        words = [w.strip(" '") for w in expected.split(",")]
-        near = nearest(value, words)
-        return Diagnostic(
-            "bad-value",
-            f"'{key}'{subject} cannot be {_show(value)}",
-            place,
-            f"did you mean '{near}'?" if near else f"use one of {', '.join(words)}",
-        )
-    if code in _EXPECTED:
-        found = "nothing" if value is None else _FOUND.get(type(value), "a list")
-        expected = _EXPECTED[code]
-        hint = (
-            f'put it in quotes: "{value}"'
-            if expected == "text" and not isinstance(value, dict | list) and value is not None
-            else f"write {expected}"
-        )
-        return Diagnostic(
-            "wrong-type", f"'{key}'{subject} must be {expected}, not {found}", place, hint
-        )
-    if code == "string_pattern_mismatch":
-        return Diagnostic(
-            "bad-value",
-            f"'{key}'{subject} cannot be {_show(value)}",
-            place,
-            _PATTERN_HINTS.get(key, f"it must match {context.get('pattern')}"),
-        )
-    return Diagnostic("bad-value", f"'{key}'{subject}: {detail['msg'].lower()}", place)
-
-
-_PATTERN_HINTS = {
-    "handler": "write `module.function`, like `app.handler` for `def handler` in app.py",
-    "health_check": "write a path that starts with a slash, like /health",
-    "region": "write a region's code, like eu-west-1",
-    "certificate": "write the ARN of a certificate in AWS Certificate Manager",
-    "vpc": "write the id of a VPC, like vpc-0a1b2c3d",
-}
-
-
-def _explain_unknown_key(
-    tree: source.Mapping, path: source.Path_, model: type[Any], key: str, subject: str
-) -> Diagnostic:
-    known = list(_fields_at(model, path, tree))
-    near = nearest(key, known)
-    hint = f"did you mean '{near}'?" if near else f"known here: {', '.join(known)}"
-    where = subject or (f" in '{path[-2]}'" if len(path) > 1 else "")
-    place = source.find_place(tree, path, of_key=True)
-    return Diagnostic("unknown-key", f"'{key}' is not a key{where}", place, hint)
-
-
-def _fields_at(model: type[Any], path: source.Path_, tree: source.Mapping) -> Iterable[str]:
-    """The fields of the model that holds the last step of the path."""
-    steps = path[:-1]
-    if path and path[0] == "components":
-        steps = path[2:-1]
-    elif path and path[0] == "network" and model is Network:
-        steps = path[1:-1]
-    for step in steps:
-        model = _nested_model(model, str(step)) or model
-    return list(model.model_fields)
-
-
-def _nested_model(model: type[Any], step: str) -> type[Any] | None:
-    field = model.model_fields.get(step)
-    if field is None:
-        return None
-    candidates = [field.annotation, *getattr(field.annotation, "__args__", ())]
-    candidates += [b for a in candidates for b in getattr(a, "__args__", ())]
-    return next((c for c in candidates if isinstance(c, type) and hasattr(c, "model_fields")), None)
-
-
-def _strip_branches(
-    tree: source.Mapping, prefix: source.Path_, loc: tuple[int | str, ...]
-) -> source.Path_:
-    """Pydantic's location without the marks it adds for keys and union branches."""
-    steps: list[source.Key] = []
-    for position, step in enumerate(loc):
-        if step == "[key]":
-            continue
-        later = position < len(loc) - 1 or position > 0
-        if later and isinstance(step, str) and step in ("str", "KeyAttribute"):
-            continue
-        steps.append(step)
-    return tuple(steps)
-
-
-def _show(value: Any) -> str:
-    text = f"'{value}'" if isinstance(value, str) else str(value).lower()
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -19,6 +19,7 @@ from typing import Any
 
 import yaml
 
+from fairway.define.syntax import explain_yaml_error
 from fairway.diagnostics import Diagnostic, Place
 
 MAX_BYTES = 1024 * 1024
@@ -54,10 +55,14 @@ class Sequence:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A key of a mapping: where it stands, and its value."""
+    """A key of a mapping: where it stands, and its value.
+
+    only_above: it came with an overlay, and nothing stood below it.
+    """
 
     place: Place
     value: Node
+    only_above: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +88,7 @@ class _Reading:
         return Place(self.file, mark.line + 1, mark.column + 1)
 
 
-class _Unreadable(Exception):  # noqa: N818
+class _Unreadable(Exception):
     def __init__(self, diagnostic: Diagnostic) -> None:
         self.diagnostic = diagnostic
 
@@ -152,7 +157,7 @@ def read_text(text: str, file: Path) -> tuple[Mapping | None, list[Diagnostic]]:
         reading.events = _events(text)
         root = _read_document(reading)
     except yaml.YAMLError as error:
-        reading.problems.append(_explain_yaml_error(error, file, text))
+        reading.problems.append(explain_yaml_error(error, file, text))
         return None, reading.problems
     except _Unreadable as stop:
         reading.problems.append(stop.diagnostic)
@@ -217,7 +222,7 @@ def overlay(below: Mapping, above: Mapping) -> Mapping:
         if old and isinstance(old.value, Mapping) and isinstance(entry.value, Mapping):
             entries[key] = Entry(old.place, overlay(old.value, entry.value))
         else:
-            entries[key] = entry
+            entries[key] = Entry(entry.place, entry.value, only_above=old is None)
     return Mapping(entries, below.place)
 
 
@@ -259,7 +264,7 @@ def _read_node(reading: _Reading, event: Any, depth: int) -> Node:
         raise _Unreadable(
             Diagnostic(
                 "too-many-values",
-                f"the file holds more than {MAX_NODES:,} values, those of aliases counted each time",
+                f"the file holds more than {MAX_NODES:,} values, with those that aliases repeat",
                 place,
                 "shorten it",
             )
@@ -327,6 +332,7 @@ def _read_items(reading: _Reading, depth: int) -> Iterator[Node]:
 
 def _read_entries(reading: _Reading, depth: int) -> dict[str, Entry]:
     entries: dict[str, Entry] = {}
+    merged: dict[str, Entry] = {}
     for event in reading.events:
         if isinstance(event, yaml.MappingEndEvent):
             break
@@ -335,6 +341,8 @@ def _read_entries(reading: _Reading, depth: int) -> dict[str, Entry]:
         value_event = next(reading.events)
         value = _read_node(reading, value_event, depth + 1)
         if key is None:
+            if _is_merge(event) and isinstance(value, Mapping):
+                merged |= value.entries  # has been told; what lacks it would be told too
             continue
         if key in entries:
             reading.problems.append(
@@ -347,7 +355,7 @@ def _read_entries(reading: _Reading, depth: int) -> dict[str, Entry]:
             )
             continue
         entries[key] = Entry(place, value)
-    return entries
+    return merged | entries
 
 
 def _read_key(reading: _Reading, event: Any, place: Place, depth: int) -> str | None:
@@ -357,7 +365,7 @@ def _read_key(reading: _Reading, event: Any, place: Place, depth: int) -> str | 
             Diagnostic("bad-key", "a key must be plain text", place, "write the key as one word")
         )
         return None
-    if event.value == "<<" and event.style in (None, ""):
+    if _is_merge(event):
         reading.problems.append(
             Diagnostic(
                 "merge-key",
@@ -368,6 +376,10 @@ def _read_key(reading: _Reading, event: Any, place: Place, depth: int) -> str | 
         )
         return None
     return str(event.value)
+
+
+def _is_merge(event: Any) -> bool:
+    return isinstance(event, yaml.ScalarEvent) and event.value == "<<" and not event.style
 
 
 def _resolve_scalar(event: Any) -> str | int | float | bool | None:
@@ -385,42 +397,3 @@ def _resolve_scalar(event: Any) -> str | int | float | bool | None:
     if _FLOAT.match(text) and math.isfinite(number := float(text)):
         return number
     return text
-
-
-def _explain_yaml_error(error: yaml.YAMLError, file: Path, text: str) -> Diagnostic:
-    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    if mark is None:
-        # The reader's own error: a character that YAML does not allow.
-        position = getattr(error, "position", 0) or 0
-        bad = next((i for i, c in enumerate(text) if not _is_printable(c)), position)
-        line = text.count("\n", 0, bad) + 1
-        column = bad - (text.rfind("\n", 0, bad) + 1) + 1
-        code = f"U+{ord(text[bad]):04X}" if bad < len(text) else "unknown"
-        return Diagnostic(
-            "control-character",
-            f"the file holds a character that YAML does not allow ({code})",
-            Place(file, line, column),
-            "remove it; is this really a text file?",
-        )
-    place = Place(file, mark.line + 1, mark.column + 1)
-    line_text = text.splitlines()[mark.line] if mark.line < len(text.splitlines()) else ""
-    indent = line_text[: len(line_text) - len(line_text.lstrip())]
-    if "\t" in indent or "\\t" in str(getattr(error, "problem", "")):
-        tab = line_text.index("\t") + 1 if "\t" in line_text else place.column
-        return Diagnostic(
-            "tab", "a tab is used to indent", Place(file, place.line, tab), "indent with spaces"
-        )
-    problem = str(getattr(error, "problem", "") or error)
-    return Diagnostic(
-        "yaml-syntax",
-        f"this is not valid YAML: {problem}",
-        place,
-        "check the indentation, colons and quotes around this line",
-    )
-
-
-def _is_printable(char: str) -> bool:
-    """Whether YAML 1.2 allows the character (section 5.1)."""
-    if char in "\t\n\r\x85" or " " <= char <= "~":
-        return True
-    return char >= "\xa0" and char != "\ufeff" and not "\ud800" <= char <= "\udfff"

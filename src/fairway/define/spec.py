@@ -6,9 +6,9 @@ for editors and `fairway explain` are made from them.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator
 
 from fairway.define.values import (
     Account,
@@ -17,7 +17,9 @@ from fairway.define.values import (
     Name,
     RouteKey,
     Seconds,
+    VariableName,
     refuse,
+    show_duration,
 )
 
 # "Log retention" values that CloudWatch Logs takes, in days: API reference, PutRetentionPolicy.
@@ -26,6 +28,8 @@ RETENTION_DAYS = (
     3288, 3653,
 )  # fmt: skip
 DAY = 86400
+REGION = r"^[a-z]{2}(-[a-z]+)+-\d$"
+SubnetId = Annotated[str, Field(pattern=r"^subnet-[0-9a-f]+$")]
 
 Runtime = Literal["python3.11", "python3.12", "python3.13"]
 AttributeType = Literal["string", "number", "binary"]
@@ -51,11 +55,24 @@ class KeyAttribute(Spec):
     type: AttributeType = Field("string", description="Type of the attribute.")
 
 
+def _choose_branch(value: Any) -> str:
+    return BRANCHES[1 if isinstance(value, dict | KeyAttribute) else 0]
+
+
+# The two ways to write a key; pydantic names the one that was meant in its findings.
+BRANCHES = ("<text>", "<attribute>")
+Key = Annotated[
+    Annotated[str, Field(min_length=1, max_length=255), Tag(BRANCHES[0])]
+    | Annotated[KeyAttribute, Tag(BRANCHES[1])],
+    Discriminator(_choose_branch),
+]
+
+
 class Index(Spec):
     """A second way to look rows up (a global secondary index, all attributes projected)."""
 
-    partition_key: str | KeyAttribute = Field(description="Attribute that rows are spread by.")
-    sort_key: str | KeyAttribute | None = Field(None, description="Attribute that rows sort by.")
+    partition_key: Key = Field(description="Attribute that rows are spread by.")
+    sort_key: Key | None = Field(None, description="Attribute that rows sort by.")
 
 
 class Table(Component):
@@ -63,8 +80,8 @@ class Table(Component):
 
     kind: ClassVar[str] = "table"
     type: Literal["table"]
-    partition_key: str | KeyAttribute = Field(description="Attribute that rows are spread by.")
-    sort_key: str | KeyAttribute | None = Field(None, description="Attribute that rows sort by.")
+    partition_key: Key = Field(description="Attribute that rows are spread by.")
+    sort_key: Key | None = Field(None, description="Attribute that rows sort by.")
     indexes: dict[str, Index] = Field(
         default_factory=dict, description="Further ways to look rows up, by index name."
     )
@@ -95,7 +112,7 @@ class Function(Component):
     concurrency: int | None = Field(
         None, description="Most runs at once, reserved out of the account's limit.", ge=0
     )
-    variables: dict[str, str] = Field(
+    variables: dict[VariableName, str] = Field(
         default_factory=dict, description="Environment variables; never secrets."
     )
     uses: dict[str, str] = Field(
@@ -118,26 +135,9 @@ class Function(Component):
     def _check_timeout(cls, value: int) -> int:
         # Lambda quotas: function timeout 900 seconds.
         if not 1 <= value <= 900:
-            raise refuse("bad-timeout", f"a function cannot run for {value}s", "use 1s to 15m")
-        return value
-
-    @field_validator("variables")
-    @classmethod
-    def _check_variables(cls, value: dict[str, str]) -> dict[str, str]:
-        for name in value:
-            # Lambda, "Using Lambda environment variables": letters first, then \w; reserved ones.
-            if not name.replace("_", "a").isalnum() or not name[0].isalpha() or len(name) < 2:
-                raise refuse(
-                    "bad-variable",
-                    f"'{name}' cannot be an environment variable of a function",
-                    "use letters, digits and underscores, starting with a letter",
-                )
-            if name.startswith(("AWS_", "LAMBDA_")) or name == "_HANDLER":
-                raise refuse(
-                    "bad-variable",
-                    f"'{name}' is set by Lambda itself",
-                    "choose a name that does not start with AWS_ or LAMBDA_",
-                )
+            raise refuse(
+                "bad-timeout", f"a function cannot run for {show_duration(value)}", "use 1s to 15m"
+            )
         return value
 
     @field_validator("logs")
@@ -169,6 +169,18 @@ class LoadBalancer(Component):
     )
     logs: Seconds = Field(90 * DAY, description="How long access logs are kept, in days.")
 
+    @field_validator("logs")
+    @classmethod
+    def _check_logs(cls, value: int) -> int:
+        # Lifecycle rules of S3 count whole days, from one on.
+        if value < DAY or value % DAY:
+            raise refuse(
+                "bad-retention",
+                f"access logs cannot be kept for {show_duration(value)}",
+                "write whole days, like 90d",
+            )
+        return value
+
 
 class HttpApi(Component):
     """An API Gateway HTTP API."""
@@ -196,8 +208,8 @@ class ExistingNetwork(Spec):
     """A network that somebody else made; Fairway adds nothing to it."""
 
     vpc: str = Field(description="Id of the VPC.", pattern=r"^vpc-[0-9a-f]+$")
-    private_subnets: list[str] = Field(description="Ids of the private subnets.", min_length=1)
-    public_subnets: list[str] = Field(
+    private_subnets: list[SubnetId] = Field(description="Ids of the private subnets.", min_length=1)
+    public_subnets: list[SubnetId] = Field(
         default_factory=list, description="Ids of the public subnets, for load balancers."
     )
 
@@ -231,7 +243,9 @@ class Environment(Spec):
     """What one environment says otherwise; components, network and resources merge by key."""
 
     account: Account | None = Field(None, description="The AWS account, checked before apply.")
-    region: str | None = Field(None, description="Region, when not the application's.")
+    region: str | None = Field(
+        None, description="Region, when not the application's.", pattern=REGION
+    )
     components: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="Overlay over `components`."
     )
@@ -244,12 +258,16 @@ class File(Spec):
 
     app: Name = Field(description="Names stacks, resources and tags.")
     owner: str | None = Field(
-        None, description="Who pays and answers for it: the tag Owner.", max_length=256
+        None,
+        description="Who pays and answers for it: the tag Owner.",
+        max_length=256,
+        # "Tag your Amazon EC2 resources", tag restrictions.
+        pattern=r"^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$",
     )
     region: str = Field(
         "us-east-1",
         description="AWS region.",
-        pattern=r"^[a-z]{2}(-[a-z]+)+-\d$",
+        pattern=REGION,
     )
     environments: dict[Name, Environment | None] = Field(
         default_factory=dict, description="Environments beside `local`, which always exists."
@@ -284,7 +302,7 @@ def check_retention(seconds: int) -> int:
         near = min(RETENTION_DAYS, key=lambda d: abs(d * DAY - seconds))
         raise refuse(
             "bad-retention",
-            f"logs cannot be kept for {seconds}s" if rest else f"logs cannot be kept for {days}d",
+            f"logs cannot be kept for {show_duration(seconds)}",
             f"CloudWatch Logs offers fixed terms; the nearest is {near}d",
         )
     return seconds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import re
 from typing import Annotated, Any
 
@@ -23,8 +24,17 @@ def refuse(code: str, message: str, hint: str) -> PydanticCustomError:
     return PydanticCustomError(f"fairway-{code}", "{text}", {"text": message, "hint": hint})
 
 
+def show_duration(seconds: int) -> str:
+    """A duration as the file would have it, in the largest unit that fits."""
+    units = (unit for unit in ("d", "h", "m") if seconds and seconds % _SECONDS[unit] == 0)
+    unit = next(units, "s")
+    return f"{seconds // _SECONDS[unit]}{unit}"
+
+
 def _shown(value: Any) -> str:
-    text = repr(value) if isinstance(value, str) else str(value).lower()
+    if value is None:
+        return "nothing"
+    text = repr(value) if isinstance(value, str) else json.dumps(value)
     return text if len(text) <= 60 else text[:57] + "..."
 
 
@@ -94,6 +104,24 @@ def _read_route(value: Any) -> str:
     return str(value)
 
 
+def _read_variable(value: Any) -> str:
+    # Lambda, "Using Lambda environment variables": letters first, then \w; reserved ones.
+    name = str(value)
+    if name.startswith(("AWS_", "LAMBDA_")) or name in ("_HANDLER", "_X_AMZN_TRACE_ID"):
+        raise refuse(
+            "bad-variable",
+            f"'{name}' is set by Lambda itself",
+            "choose a name that does not start with AWS_, LAMBDA_ or an underscore",
+        )
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]+", name):
+        raise refuse(
+            "bad-variable",
+            f"{_shown(name)} cannot be an environment variable of a function",
+            "use two or more letters, digits and underscores, starting with a letter",
+        )
+    return name
+
+
 def _schema(pattern: str, example: str) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "pattern": pattern, "examples": [example]})
 
@@ -104,6 +132,9 @@ Name = Annotated[str, BeforeValidator(_read_name), _schema(r"^[a-z][a-z0-9]*(-[a
 Cidr = Annotated[str, BeforeValidator(_read_cidr), _schema(r"^[0-9./]+$", "10.0.0.0/16")]
 Account = Annotated[str, BeforeValidator(_read_account), _schema(r"^\d{12}$", "123456789012")]
 RouteKey = Annotated[str, BeforeValidator(_read_route), _schema(r"^[A-Z]+ /\S*$", "GET /users")]
+VariableName = Annotated[
+    str, BeforeValidator(_read_variable), _schema(r"^[A-Za-z][A-Za-z0-9_]+$", "PAGE_SIZE")
+]
 
 
 def parse_route(key: str) -> tuple[str, str]:

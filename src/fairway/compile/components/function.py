@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import Any
 
-from fairway.compile.components.network import joins_network, subnet_ids, vpc_id
+from fairway.compile.components.network import (
+    ANYWHERE,
+    NOWHERE,
+    joins_network,
+    network_of,
+    subnet_ids,
+    vpc_id,
+)
 from fairway.compile.components.table import table_arn, table_name
 from fairway.compile.draft import Draft, origin_of, to_logical
 from fairway.compile.encryption import add_log_group, app_key, data_key, log_group_prefix
@@ -93,8 +101,10 @@ def compile_function(name: str, function: Function, draft: Draft) -> None:
 
 
 def name_source(function: Function) -> str:
-    """A stable name for what the function's archive is made from."""
-    directory = re.sub(r"[^A-Za-z0-9]+", "-", function.source).strip("-") or "root"
+    """A stable name for what the function's archive is made from, one for each directory."""
+    directory = re.sub(r"[^a-z0-9]+", "-", function.source.lower()).strip("-") or "root"
+    if directory != function.source:  # my-code, my_code and my/code must not share an archive
+        directory += f"-{hashlib.sha256(function.source.encode()).hexdigest()[:8]}"
     return f"{directory}-{function.runtime}-{function.architecture}".replace(".", "")
 
 
@@ -168,34 +178,31 @@ def _attach_interfaces() -> list[dict[str, Any]]:
 
 def _add_security_group(draft: Draft, stem: str, function: Function, origin: Origin) -> str:
     """The function's group: out only to what its links need, in by others' rules."""
-    tables = draft.app.of_kind(Table)
     rules: list[dict[str, Any]] = []
-    if function.uses.keys() & tables.keys():
-        rules.append(
-            {
-                "Description": "To tables through their endpoint",
-                "IpProtocol": "tcp",
-                "FromPort": 443,
-                "ToPort": 443,
-                "DestinationPrefixListId": draft.code.take(
-                    "TablePrefixList", PrefixList("dynamodb")
-                ),
-            }
-        )
-    nowhere = {
-        "Description": "Nowhere: replaces the rule that allows everything",
-        "IpProtocol": "icmp",
-        "FromPort": 8,
-        "ToPort": 0,
-        "CidrIp": "127.0.0.1/32",
-    }
+    if function.uses.keys() & draft.app.of_kind(Table).keys():
+        prefixes = draft.code.take("TablePrefixList", PrefixList("dynamodb"))
+        rules.append(_https_to("tables", DestinationPrefixListId=prefixes))
+    if function.uses.keys() & draft.app.of_kind(Function).keys():
+        network = network_of(draft)
+        known = network is not None and network.existing is None
+        rules.append(_https_to("functions", CidrIp=network.cidr if network and known else ANYWHERE))
     return draft.code.add(
         f"{stem}SecurityGroup",
         "AWS::EC2::SecurityGroup",
         {
             "GroupDescription": f"Function {origin.component} of {draft.app.prefix}",
             "VpcId": vpc_id(draft),
-            "SecurityGroupEgress": rules or [nowhere],
+            "SecurityGroupEgress": rules or [NOWHERE],
         },
         origin,
     )
+
+
+def _https_to(what: str, **peer: Any) -> dict[str, Any]:
+    return {
+        "Description": f"To {what} through their endpoint",
+        "IpProtocol": "tcp",
+        "FromPort": 443,
+        "ToPort": 443,
+        **peer,
+    }

@@ -6,7 +6,7 @@ import hashlib
 from collections import defaultdict
 from typing import Any
 
-from fairway.compile.components.network import ANYWHERE, joins_network, subnet_ids, vpc_id
+from fairway.compile.components.network import ANYWHERE, NOWHERE, joins_network, subnet_ids, vpc_id
 from fairway.compile.draft import Draft, origin_of, to_logical
 from fairway.compile.template import Origin, get_att, policy, ref, sub
 from fairway.define.spec import LoadBalancer
@@ -137,7 +137,6 @@ def _add_security_group(
         _rule(f"To {target}", 443, DestinationSecurityGroupId=function_groups[target])
         for target in function_groups
     ]
-    nowhere = _rule("Nowhere: replaces the rule that allows everything", 443, CidrIp="127.0.0.1/32")
     draft.code.add(
         group,
         "AWS::EC2::SecurityGroup",
@@ -145,7 +144,7 @@ def _add_security_group(
             "GroupDescription": f"Load balancer {origin.component} of {draft.app.prefix}",
             "VpcId": vpc_id(draft),
             "SecurityGroupIngress": inward,
-            "SecurityGroupEgress": outward or [nowhere],
+            "SecurityGroupEgress": outward or [NOWHERE],
         },
         origin,
     )
@@ -224,7 +223,7 @@ def _add_listeners(draft: Draft, stem: str, balancer: LoadBalancer, origin: Orig
         "FixedResponseConfig": {
             "StatusCode": "404",
             "ContentType": "text/plain",
-            "MessageBody": "not found",
+            "MessageBody": "no route matches",
         },
     }
     to_https = {
@@ -255,21 +254,27 @@ def _add_listeners(draft: Draft, stem: str, balancer: LoadBalancer, origin: Orig
     return draft.code.add(f"{stem}SecureListener", kind, secure, certified)
 
 
-def _add_rules(draft: Draft, name: str, balancer: LoadBalancer, listener: str) -> None:
-    stem = to_logical(name)
+def list_rules(balancer: LoadBalancer) -> list[tuple[str, str, list[str]]]:
+    """The listener's rules: path, target and methods (none for every method), first match first."""
     methods: dict[tuple[str, str], list[str]] = defaultdict(list)
-    keys: dict[tuple[str, str], str] = {}
     for key, target in balancer.routes.items():
         method, path = parse_route(key)
         methods[path, target].append(method)
-        keys.setdefault((path, target), key)
     rules = [
         (path, target, chunk)
         for (path, target), found in sorted(methods.items())
         for chunk in _chunk_methods(found)
     ]
+    return sorted(rules, key=lambda rule: _rank(rule[0], bool(rule[2])))
+
+
+def _add_rules(draft: Draft, name: str, balancer: LoadBalancer, listener: str) -> None:
+    stem = to_logical(name)
+    keys: dict[tuple[str, str], str] = {}
+    for key, target in balancer.routes.items():
+        keys.setdefault((parse_route(key)[1], target), key)
     taken: set[int] = set()
-    for path, target, chunk in sorted(rules, key=lambda rule: _rank(rule[0], bool(rule[2]))):
+    for path, target, chunk in list_rules(balancer):
         priority = _choose_priority(path, target, chunk, taken)
         digest = _hash(f"{path} {target} {' '.join(chunk)}")
         conditions: list[dict[str, Any]] = [
@@ -307,33 +312,56 @@ def _chunk_methods(methods: list[str]) -> list[list[str]]:
     return [ordered[i : i + METHODS_PER_RULE] for i in range(0, len(ordered), METHODS_PER_RULE)]
 
 
-def _rank(path: str, has_methods: bool) -> tuple[int, int, bool, str]:
-    """What must match first: exact paths, then longer literal prefixes, then named methods."""
-    literal = min(len(path.split("*")[0]), len(path.split("?")[0]))
-    wild = literal < len(path)
-    return (1 if wild else 0, -literal if wild else 0, not has_methods, path)
+def _rank(path: str, has_methods: bool) -> tuple[bool, int, int, bool, str]:
+    """What must match first: exact paths, then longer literal prefixes, then named methods.
+
+    Only patterns of which one's literal prefix begins the other's can match the same request,
+    and then the longer one has more slashes, or as many and more behind the last.
+    """
+    literal = path[: min(len(path.split("*")[0]), len(path.split("?")[0]))]
+    if literal == path:
+        return (False, 0, 0, not has_methods, path)
+    return (True, -literal.count("/"), -len(literal.rsplit("/", 1)[-1]), not has_methods, path)
+
+
+# How the priorities are divided: exact paths with named methods, exact paths with every method,
+# then a band for each number of slashes in a pattern's prefix. In a band comes first a strip for
+# each length of what follows the last slash, then the usual case, where nothing does.
+_EXACT = 6_000
+_EXACT_ANY = 4_000
+_MOST_SLASHES = 12
+_LONGEST_TAIL = 25
+_STRIP = 30
+_USUAL = 900
 
 
 def _choose_priority(path: str, target: str, methods: list[str], taken: set[int]) -> int:
     """A priority that does not move when other routes come and go.
 
     Numbers in a row would have to be shuffled when a route is put between two others, and
-    CloudFormation cannot swap priorities. So each rank has a band, and a rule takes the slot
-    in its band that its hash names.
+    CloudFormation cannot swap priorities. So each rank has a range of its own, and a rule takes
+    the slot in its range that its hash names. Only when two hashes meet does one rule give way.
     """
-    wild, shorter, any_method, _ = _rank(path, bool(methods))
-    literal = min(-shorter, 99)
-    if not wild:
-        start, size = (1, 12_000) if not any_method else (12_001, 8_000)
-    else:
-        start = 20_001 + (99 - literal) * 300 + (150 if any_method else 0)
-        size = 150
+    start, size = _find_range(path, bool(methods))
     slot = _hash(f"{path} {target} {' '.join(methods)}") % size
     while start + slot in taken:
         slot = (slot + 1) % size
     taken.add(start + slot)
     assert start + slot <= HIGHEST_PRIORITY
     return start + slot
+
+
+def _find_range(path: str, has_methods: bool) -> tuple[int, int]:
+    """The first priority of a rule's range, and the size of the range."""
+    wild, slashes, tail, any_method, _ = _rank(path, has_methods)
+    if not wild:
+        return (1 + _EXACT, _EXACT_ANY) if any_method else (1, _EXACT)
+    strips = _LONGEST_TAIL * 2 * _STRIP
+    band = _MOST_SLASHES - min(-slashes, _MOST_SLASHES)
+    start = 1 + _EXACT + _EXACT_ANY + band * (strips + 2 * _USUAL)
+    size = _STRIP if tail else _USUAL
+    start += (_LONGEST_TAIL - min(-tail, _LONGEST_TAIL)) * 2 * _STRIP
+    return start + (size if any_method else 0), size
 
 
 def _hash(text: str) -> int:

@@ -17,6 +17,14 @@ TCP = 6
 # port, 3389, is left out of what the internet may reach.
 EPHEMERAL = (1024, 65535)
 EPHEMERAL_FROM_INTERNET = ((1024, 3388), (3390, 65535))
+# A security group without any egress rule gets one that allows everything.
+NOWHERE = {
+    "Description": "Nowhere: replaces the rule that allows everything",
+    "IpProtocol": "icmp",
+    "FromPort": 8,
+    "ToPort": 0,
+    "CidrIp": "127.0.0.1/32",
+}
 FIRST_BLOCK = {"public": 0, "private": 4}  # of 16: room for a fourth zone and more kinds
 
 
@@ -58,6 +66,7 @@ def compile_network(draft: Draft) -> None:
     _add_acl(draft, network, "Private", _private_rules(network.cidr), origin)
     _add_flow_logs(draft, network, origin)
     _add_table_endpoint(draft, network, origin)
+    _add_function_endpoint(draft, network, origin)
 
 
 def vpc_id(draft: Draft) -> Any:
@@ -262,6 +271,61 @@ def _add_table_endpoint(draft: Draft, network: Network, origin: Origin) -> None:
             "RouteTableIds": [ref("PrivateRouteTable")],
             "PolicyDocument": policy(
                 allow(actions, sub(f"{arn}{draft.app.prefix}-data-*"), Principal="*")
+            ),
+        },
+        origin,
+    )
+
+
+def calls_functions(draft: Draft) -> bool:
+    """Whether a function in the network is linked to another, which it calls over HTTPS."""
+    functions = draft.app.of_kind(Function)
+    links = {target for function in functions.values() for target in function.uses}
+    return joins_network(draft) and bool(links & functions.keys())
+
+
+def _add_function_endpoint(draft: Draft, network: Network, origin: Origin) -> None:
+    """The interface endpoint that linked functions are called through.
+
+    It costs by the hour in each zone: "AWS PrivateLink pricing".
+    """
+    if not calls_functions(draft):
+        return
+    inward = {
+        "Description": "HTTPS from the network",
+        "IpProtocol": "tcp",
+        "FromPort": 443,
+        "ToPort": 443,
+        "CidrIp": network.cidr,
+    }
+    group = draft.network.add(
+        "FunctionEndpointSecurityGroup",
+        "AWS::EC2::SecurityGroup",
+        {
+            "GroupDescription": f"Calls of functions in {draft.app.prefix}",
+            "VpcId": ref("Vpc"),
+            "SecurityGroupIngress": [inward],
+            "SecurityGroupEgress": [NOWHERE],
+        },
+        origin,
+    )
+    arn = "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:"
+    draft.network.add(
+        "FunctionEndpoint",
+        "AWS::EC2::VPCEndpoint",
+        {
+            "VpcId": ref("Vpc"),
+            "VpcEndpointType": "Interface",
+            "ServiceName": sub("com.amazonaws.${AWS::Region}.lambda"),
+            "SubnetIds": [ref(f"PrivateSubnet{zone}") for zone in range(1, network.zones + 1)],
+            "SecurityGroupIds": [get_att(group, "GroupId")],
+            "PrivateDnsEnabled": True,
+            "PolicyDocument": policy(
+                allow(
+                    list(LINKS[Function.kind]["invoke"].actions),
+                    sub(f"{arn}*"),
+                    Principal="*",
+                )
             ),
         },
         origin,

@@ -1,0 +1,168 @@
+"""Pydantic's findings in our words: what was found, what was wanted, what to write."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic_core import ErrorDetails
+
+from fairway.define import source
+from fairway.define.spec import BRANCHES, Network
+from fairway.diagnostics import Diagnostic
+
+
+def nearest(word: object, known: Iterable[str]) -> str | None:
+    """The known word that was probably meant, if one is close."""
+    matches = difflib.get_close_matches(str(word), list(known), n=1, cutoff=0.6)
+    return matches[0] if matches else None
+
+
+_EXPECTED = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "bool_type": "true or false",
+    "dict_type": "keys and values",
+    "model_type": "keys and values",
+    "model_attributes_type": "keys and values",
+    "list_type": "a list",
+}
+_FOUND = {
+    str: "text",
+    bool: "true or false",
+    int: "a number",
+    float: "a fraction",
+    dict: "a mapping",
+}
+
+
+def explain_error(
+    tree: source.Mapping,
+    prefix: source.Path_,
+    model: type[Any],
+    detail: ErrorDetails,
+    subject: str,
+) -> Diagnostic:
+    """One of pydantic's findings in our words, at its place in the file."""
+    path = (*prefix, *find_steps(detail["loc"]))
+    key = str(path[-1]) if path else ""
+    code, value = detail["type"], detail["input"]
+    of_key = code == "extra_forbidden" or "[key]" in detail["loc"]
+    place = source.find_place(tree, path, of_key=of_key)
+    context = detail.get("ctx", {})
+    if code.startswith("fairway-"):
+        return Diagnostic(code[8:], f"{context['text']}", place, context["hint"])
+    if code == "extra_forbidden":
+        return _explain_unknown_key(tree, path, model, key, subject)
+    if code == "missing":
+        inside = subject.replace(" of ", " in ", 1)
+        place = source.find_place(tree, path[:-1], of_key=True)
+        return Diagnostic("missing-key", f"'{key}' is missing{inside}", place, f"add `{key}:`")
+    if code == "literal_error":
+        expected = str(context["expected"]).replace(" or ", ", ")
+        words = [w.strip(" '") for w in expected.split(",")]
+        near = nearest(value, words)
+        hint = f"did you mean '{near}'?" if near else f"use one of {', '.join(words)}"
+        if str(value) in words and not isinstance(value, str):
+            hint = f'put it in quotes: "{value}"'
+        return Diagnostic("bad-value", f"'{key}'{subject} cannot be {show(value)}", place, hint)
+    if code in _EXPECTED:
+        found = "nothing" if value is None else _FOUND.get(type(value), "a list")
+        expected = _EXPECTED[code]
+        hint = (
+            f'put it in quotes: "{show(value)}"'
+            if expected == "text" and not isinstance(value, dict | list) and value is not None
+            else f"write {expected}"
+        )
+        return Diagnostic(
+            "wrong-type", f"'{key}'{subject} must be {expected}, not {found}", place, hint
+        )
+    if code == "string_pattern_mismatch":
+        word = next(str(step) for step in reversed(path) if isinstance(step, str))
+        return Diagnostic(
+            "bad-value",
+            f"'{word}'{subject} cannot be {show(value)}",
+            place,
+            _PATTERN_HINTS.get(word, f"it must match {context.get('pattern')}"),
+        )
+    if code in _LIMITS:
+        limit, hint = _LIMITS[code]
+        number = next(
+            context[name] for name in ("min_length", "max_length", "ge") if name in context
+        )
+        summary = f"'{key}'{subject} {limit.format(number)}"
+        return Diagnostic("bad-value", summary, place, hint.format(number))
+    return Diagnostic(
+        "bad-value",
+        f"'{key}'{subject} cannot be {show(value)}: {detail['msg'].lower()}",
+        place,
+        "see the reference of the file",
+    )
+
+
+# What pydantic found wrong with a length or a number: what must be, and what to do.
+_LIMITS = {
+    "too_short": ("must not be empty", "add at least one"),
+    "string_too_short": ("must not be empty", "write at least one character"),
+    "string_too_long": ("is longer than {} characters", "shorten it"),
+    "greater_than_equal": ("must be {} or more", "raise it, or leave it out"),
+}
+
+
+_PATTERN_HINTS = {
+    "handler": "write `module.function`, like `app.handler` for `def handler` in app.py",
+    "health_check": "write a path that starts with a slash, like /health",
+    "region": "write a region's code, like eu-west-1",
+    "certificate": "write the ARN of a certificate in AWS Certificate Manager",
+    "vpc": "write the id of a VPC, like vpc-0a1b2c3d",
+    "private_subnets": "write the ids of subnets, like subnet-0a1b2c3d",
+    "public_subnets": "write the ids of subnets, like subnet-0a1b2c3d",
+    "owner": "use letters, digits, spaces and + - = . _ : / @, as in a tag",
+}
+
+
+def _explain_unknown_key(
+    tree: source.Mapping, path: source.Path_, model: type[Any], key: str, subject: str
+) -> Diagnostic:
+    known = list(_fields_at(model, path, tree))
+    near = nearest(key, known)
+    hint = f"did you mean '{near}'?" if near else f"known here: {', '.join(known)}"
+    where = subject or (f" in '{path[-2]}'" if len(path) > 1 else "")
+    place = source.find_place(tree, path, of_key=True)
+    return Diagnostic("unknown-key", f"'{key}' is not a key{where}", place, hint)
+
+
+def _fields_at(model: type[Any], path: source.Path_, tree: source.Mapping) -> Iterable[str]:
+    """The fields of the model that holds the last step of the path."""
+    steps = path[:-1]
+    if path and path[0] == "components":
+        steps = path[2:-1]
+    elif path and path[0] == "network" and model is Network:
+        steps = path[1:-1]
+    for step in steps:
+        model = _nested_model(model, str(step)) or model
+    return list(model.model_fields)
+
+
+def _nested_model(model: type[Any], step: str) -> type[Any] | None:
+    field = model.model_fields.get(step)
+    if field is None:
+        return None
+    candidates = [field.annotation, *getattr(field.annotation, "__args__", ())]
+    candidates += [b for a in candidates for b in getattr(a, "__args__", ())]
+    return next((c for c in candidates if isinstance(c, type) and hasattr(c, "model_fields")), None)
+
+
+def find_steps(loc: tuple[int | str, ...]) -> source.Path_:
+    """Pydantic's location without the marks it adds for keys and for branches of a union."""
+    return tuple(step for step in loc if step not in ("[key]", *BRANCHES))
+
+
+def show(value: Any) -> str:
+    """A value of the file as a message names it."""
+    if value is None:
+        return "nothing"
+    text = f"'{value}'" if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "..."
