@@ -35,6 +35,14 @@ def load_app(directory: Path, environment: str = LOCAL) -> App:
     return require_valid(define_app(directory, environment))
 
 
+def find_app(directory: Path, environment: str = LOCAL) -> App:
+    """define: enough for looking at what is deployed, whatever state the code is in.
+
+    Raises InvalidApplication when fairway.yml leaves in doubt what to look at.
+    """
+    return define_app(directory, environment).find_app()
+
+
 def bundle_app(
     app: App, templates: Templates, choose: ChoosePlatform, report: Report = ignore_events
 ) -> tuple[Artifact, ...]:

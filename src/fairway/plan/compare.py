@@ -105,7 +105,9 @@ def _compare_resource(
     physical_id = observed.physical_ids.get(logical_id) if observed else None
     if old["Type"] != kind:
         change = PropertyChange("Type", old["Type"], kind, replaces=True)
-        return Change(logical_id, kind, component, Action.REPLACE, place, (change,), physical_id)
+        return Change(
+            logical_id, kind, component, Action.REPLACE, place, (change,), physical_id, _keeps(new)
+        )
     differences = tuple(
         PropertyChange(".".join(path), before, after, replaces(kind, region, path))
         for path, before, after in diff_values(old.get("Properties", {}), new.get("Properties", {}))
@@ -123,8 +125,19 @@ def _compare_resource(
     if differences:
         place = _place(app, origin, differences[0].path.split(".")[0])
     return Change(
-        logical_id, kind, component, action, place, (*differences, *attributes), physical_id
+        logical_id,
+        kind,
+        component,
+        action,
+        place,
+        (*differences, *attributes),
+        physical_id,
+        action is Action.REPLACE and _keeps(new),
     )
+
+
+def _keeps(body: Mapping[str, Any]) -> bool:
+    return body.get("UpdateReplacePolicy") == "Retain"
 
 
 def diff_values(old: Any, new: Any, path: Pointer = ()) -> Iterator[tuple[Pointer, Any, Any]]:
@@ -141,6 +154,14 @@ def diff_values(old: Any, new: Any, path: Pointer = ()) -> Iterator[tuple[Pointe
     elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         for position, (left, right) in enumerate(zip(old, new, strict=True)):
             yield from diff_values(left, right, (*path, str(position)))
+    elif isinstance(old, list) and isinstance(new, list):
+        # Of another length: what left and what came, rather than everything after the first.
+        gone = [item for item in old if item not in new]
+        come = [item for item in new if item not in old]
+        yield from ((path, item, None) for item in gone)
+        yield from ((path, None, item) for item in come)
+        if not gone and not come:
+            yield path, old, new
     elif old != new:
         yield path, old, new
 
@@ -184,6 +205,7 @@ def _spread_replacements(
                 _place(app, origins.get(logical_id), found[0].path),
                 (*change.properties, *found),
                 change.physical_id,
+                replaced and _keeps(body),
             )
 
 

@@ -45,7 +45,10 @@ class PropertyChange:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What happens to one resource, why, and the line that asked for it."""
+    """What happens to one resource, why, and the line that asked for it.
+
+    keeps_old: whether the old one of a replaced resource stays in the account.
+    """
 
     logical_id: str
     resource_type: str
@@ -54,6 +57,7 @@ class Change:
     place: Place | None = None
     properties: tuple[PropertyChange, ...] = ()
     physical_id: str | None = None
+    keeps_old: bool = False
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,8 @@ from fairway.compile.template import (
     Templates,
 )
 from fairway.define import App
+from fairway.diagnostics import Diagnostic
+from fairway.errors import InvalidApplication
 from fairway.plan.compare import compare_stack, find_references, remove_resource
 from fairway.plan.model import Action, ObservedStack, Plan, StackPlan, Unknown
 
@@ -34,7 +36,8 @@ def plan_changes(
     """What applying the templates would change.
 
     observed: the application's stacks that exist, by name. find_prefix_list: AWS's
-    prefix list of a service, None when no endpoint can be asked.
+    prefix list of a service, None when no endpoint can be asked. Raises
+    InvalidApplication when the templates are not an update of what is there.
     """
     keys = {artifact.name: artifact.key for artifact in artifacts}
     stacks: list[StackPlan] = []
@@ -47,6 +50,7 @@ def plan_changes(
         there = observed.get(template.name)
         changes = compare_stack(app, template, there, parameters, app.region)
         stacks.append(StackPlan(template.name, template, there, parameters, changes))
+    _refuse_new_types(stacks)
     wanted = {template.name for template in templates.stacks}
     leftover = [s for name, s in observed.items() if name not in wanted]
     stacks += [_plan_removal(stack) for stack in order_removals(leftover)]
@@ -59,6 +63,25 @@ def plan_changes(
         tuple(artifacts),
         compared,
     )
+
+
+def _refuse_new_types(stacks: Sequence[StackPlan]) -> None:
+    """CloudFormation answers "Update of resource type is not permitted", and so do we, before."""
+    found: dict[str, Diagnostic] = {}
+    for stack in stacks:
+        for change in stack.changes:
+            if not any(p.path == "Type" and p.replaces for p in change.properties):
+                continue
+            (kinds,) = (p for p in change.properties if p.path == "Type")
+            found[change.component] = Diagnostic(
+                "new-kind",
+                f"'{change.component}' is deployed as another kind: CloudFormation does not turn "
+                f"{change.logical_id} from {kinds.before} into {kinds.after}",
+                change.place,
+                "give the new one another name",
+            )
+    if found:
+        raise InvalidApplication(list(found.values()))
 
 
 def plan_destruction(
