@@ -39,6 +39,7 @@ class Applying:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     outputs: dict[str, dict[str, str]] = field(default_factory=dict)
     given: dict[str, dict[str, str]] = field(default_factory=dict)
+    done: list[str] = field(default_factory=list)
 
     def run(self) -> Release:
         """Carry the plan out. Raises DeploymentFailed; what was done stays, and can go on."""
@@ -50,7 +51,8 @@ class Applying:
                 s for s in self.plan.stacks if s.name != ARTIFACTS_STACK and s.template
             )
             self._remove_stacks()
-        except DeploymentFailed:
+        except DeploymentFailed as error:
+            self._tell_done(error)
             self._record(started, "failed")
             raise
         return self._record(started, "succeeded")
@@ -68,8 +70,7 @@ class Applying:
                         running[pool.submit(self._apply_stack, stack)] = stack.name
                 if not running:
                     break
-                done, _ = wait(running, return_when=FIRST_COMPLETED)
-                for future in done:
+                for future in self._wait_any(running):
                     name = running.pop(future)
                     error = future.exception()
                     failure = failure or error
@@ -77,6 +78,20 @@ class Applying:
                         self.outputs[name] = future.result()
         if failure is not None:
             raise failure
+
+    def _wait_any(self, running: dict[Future[dict[str, str]], str]) -> set[Future[dict[str, str]]]:
+        try:
+            return wait(running, return_when=FIRST_COMPLETED).done
+        except KeyboardInterrupt:
+            self.pace.stop.set()  # or leaving would wait for what CloudFormation still does
+            raise
+
+    def _tell_done(self, error: DeploymentFailed) -> None:
+        """A stack is rolled back by itself: those that went well before stay as they are now."""
+        done = [name for name in self.done if name != ARTIFACTS_STACK]
+        if done:
+            stays = f"applied before it, and staying: {', '.join(done)}"
+            error.detail = f"{error.detail}\n{stays}" if error.detail else stays
 
     def _find_ready(
         self, waiting: dict[str, StackPlan], running: dict[Future[dict[str, str]], str]
@@ -101,6 +116,7 @@ class Applying:
         operation = self._operate(stack)
         outputs = operation.deploy(template, parameters, self._upload_template(template))
         self.report(StepFinished(step, time.monotonic() - began))
+        self.done.append(stack.name)
         return dict(outputs)
 
     def _operate(self, stack: StackPlan) -> StackOperation:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import time
-from collections.abc import Callable, Iterator, Mapping
+import threading
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -24,21 +24,29 @@ _UNCHANGED = ("didn't contain changes", "No updates are to be performed")
 _NOT_CAUSES = ("Resource creation cancelled", "Resource update cancelled", "The following resource")
 
 
+class Interrupted(Exception):  # noqa: N818
+    """Nobody waits for the outcome any more; CloudFormation goes on by itself."""
+
+
 @dataclass(frozen=True)
 class Pace:
-    """How often CloudFormation is asked: soon at first, then ever more seldom (seconds)."""
+    """How often CloudFormation is asked: soon at first, then ever more seldom (seconds).
+
+    stop: set to end all waiting with Interrupted.
+    """
 
     first: float = 0.02
     growth: float = 1.4
     longest: float = 3.0
-    sleep: Callable[[float], None] = time.sleep
+    stop: threading.Event = field(default_factory=threading.Event)
 
     def beats(self) -> Iterator[int]:
         """Yield before each question, having waited as long as is due."""
         delay = self.first
         for beat in itertools.count():
             yield beat
-            self.sleep(delay)
+            if self.stop.wait(delay):
+                raise Interrupted
             delay = min(delay * self.growth, self.longest)
 
 
@@ -63,6 +71,11 @@ class StackOperation:
             self.delete()
             stack = None
         exists = stack is not None and stack["StackStatus"] not in EMPTY_STATES
+        if stack and exists and stack["StackStatus"].endswith("_IN_PROGRESS"):
+            raise DeploymentFailed(
+                f"{name} is still being changed ({stack['StackStatus']})",
+                hint="wait until CloudFormation is done with it, then run the same command again",
+            )
         if exists:
             self._skip_old_events()
         change_set = self._create_change_set(
@@ -169,7 +182,7 @@ class StackOperation:
         self, status: str, failures: list[ResourceProgress], stack: dict[str, Any]
     ) -> DeploymentFailed:
         causes = [f for f in failures if not f.reason.startswith(_NOT_CAUSES)] or failures
-        rolled_back = "; everything was rolled back" if "ROLLBACK_COMPLETE" in status else ""
+        rolled_back = "; this stack was rolled back" if "ROLLBACK_COMPLETE" in status else ""
         if not causes:
             reason = stack.get("StackStatusReason", "no reason was given")
             return DeploymentFailed(f"{self.plan.name} ended as {status}: {reason}{rolled_back}")

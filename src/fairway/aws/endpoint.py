@@ -47,21 +47,19 @@ class Aws:
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
-        import boto3
         from botocore.config import Config
 
         self.endpoint = endpoint
         self._making = threading.Lock()  # sessions are not safe to share between threads
-        self._session: Any = boto3.session.Session(
-            aws_access_key_id=endpoint.access_key,
-            aws_secret_access_key=endpoint.secret_key,
-            region_name=endpoint.region,
-        )
+        self._session = _open_session(endpoint)
         self._config = Config(
             retries={"mode": "standard", "total_max_attempts": 4},
             connect_timeout=3,
             max_pool_connections=16,
             user_agent_extra="fairway",
+            proxies={} if endpoint.url else None,  # a proxy cannot reach this machine's loopback
+            # A variable meant for the local cloud must not send a deployment there.
+            ignore_configured_endpoint_urls=True,  # type: ignore[call-arg] # the stubs lag
         )
         if endpoint.url is None and not self._has_credentials():
             raise MissingCredentials(
@@ -120,6 +118,26 @@ class Aws:
         """DynamoDB."""
         client: DynamoDBClient = self._make_client("dynamodb")
         return client
+
+
+def _open_session(endpoint: Endpoint) -> Any:
+    """A session; one for a local cloud takes nothing from the user's profiles."""
+    import boto3
+    from botocore.exceptions import ProfileNotFound
+    from botocore.session import Session
+
+    own = {"profile": (None, None, None, None)} if endpoint.url else None
+    try:
+        return boto3.session.Session(
+            aws_access_key_id=endpoint.access_key,
+            aws_secret_access_key=endpoint.secret_key,
+            region_name=endpoint.region,
+            botocore_session=Session(session_vars=own),
+        )
+    except ProfileNotFound as error:
+        raise MissingCredentials(
+            f"{error}", hint="set AWS_PROFILE to a profile that exists, or unset it"
+        ) from error
 
 
 def explain_client_error(error: Exception) -> str:

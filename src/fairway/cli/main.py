@@ -111,6 +111,9 @@ def run_guarded(work: Callable[[], Any]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
+        if type(error).__module__ == "botocore.exceptions":
+            _show_error(FairwayError(f"AWS could not be asked: {error}"))
+            return EXIT_USER_ERROR
         return _report_bug(error)
     return result if isinstance(result, int) else 0
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import platform
-import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from fairway.bundle.artifact import Architecture, Platform
 from fairway.cloud.launch import CloudInfo, find_cloud, start_cloud
+from fairway.cloud.pythons import OURS, find_python
 from fairway.define import LOCAL, App
 from fairway.errors import CloudUnavailable, DeploymentFailed
 from fairway.events import Report
@@ -31,16 +31,21 @@ _CREDENTIAL_VARIABLES = (
 )
 
 
+Start = Literal["never", "if-deployed", "always"]
+
+
 @dataclass(frozen=True)
 class Target:
     """Where an application goes: clients for it, and what code runs on there.
 
     aws: None when there is nobody to ask. cloud: the local cloud, when it is one.
+    started: whether the local cloud was started by opening the target.
     """
 
     aws: Aws | None
     choose: Callable[[str, str], Platform]
     cloud: CloudInfo | None = None
+    started: bool = False
 
     def require_aws(self) -> Aws:
         """The clients. Raises MissingCredentials or CloudUnavailable without them."""
@@ -53,11 +58,11 @@ def state_directory(directory: Path) -> Path:
     return (directory / STATE_DIRECTORY).resolve()
 
 
-def open_target(app: App, report: Report, *, must_answer: bool, start: bool = False) -> Target:
+def open_target(app: App, report: Report, *, must_answer: bool, start: Start = "never") -> Target:
     """The target of the application's environment.
 
-    must_answer: fail rather than go on with nobody to ask. start: start the local
-    cloud when it does not run.
+    must_answer: fail rather than go on with nobody to ask. start: whether to start
+    a local cloud that does not run.
     """
     if app.environment == LOCAL:
         return _open_local(app, report, must_answer=must_answer, start=start)
@@ -90,16 +95,21 @@ def choose_lambda(runtime: str, architecture: str) -> Platform:
 
 
 def choose_here(runtime: str, architecture: str) -> Platform:
-    """The local cloud runs code on this machine's processor and interpreter."""
+    """The local cloud runs code on this machine's processor, and on its nearest interpreter."""
     machine = platform.machine().lower()
     here: Architecture = "arm64" if machine in ("arm64", "aarch64") else "x86_64"
-    return Platform("python", f"{sys.version_info.major}.{sys.version_info.minor}", here)
+    asked = choose_lambda(runtime, architecture)
+    if asked.language == "python" and not find_python(asked.version, os.environ.get("PATH", "")):
+        return Platform("python", OURS, here)
+    return Platform(asked.language, asked.version, here)
 
 
-def _open_local(app: App, report: Report, *, must_answer: bool, start: bool) -> Target:
+def _open_local(app: App, report: Report, *, must_answer: bool, start: Start) -> Target:
     directory = state_directory(app.root)
     info = find_cloud(directory)
-    if info is None and start:
+    deployed = (directory / "state").is_dir()
+    started = info is None and (start == "always" or (start == "if-deployed" and deployed))
+    if started:
         # The clients' libraries load while the cloud starts: both take half a second.
         threading.Thread(target=import_module, args=("boto3",), daemon=True).start()
         info = start_cloud(directory, app.region, report)
@@ -112,7 +122,7 @@ def _open_local(app: App, report: Report, *, must_answer: bool, start: bool) -> 
     from fairway.aws import Aws, Endpoint
 
     endpoint = Endpoint(info.region, info.endpoint, info.access_key, info.secret_key)
-    return Target(Aws(endpoint), choose_here, info)
+    return Target(Aws(endpoint), choose_here, info, started)
 
 
 def _check_account(app: App, aws: Aws) -> None:

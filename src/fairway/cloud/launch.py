@@ -51,6 +51,9 @@ def start_cloud(directory: Path, region: str, report: Report) -> CloudInfo:
     process, ready = _spawn(directory, region)
     try:
         is_ready = _wait_ready(ready)
+    except BaseException:  # an interrupt above all: nobody would know of it
+        _end(process)
+        raise
     finally:
         os.close(ready)
     info = find_cloud(directory) if is_ready else _find_started_meanwhile(directory, process)
@@ -164,9 +167,9 @@ def read_status(info: CloudInfo, timeout: float = 5.0) -> dict[str, Any]:
     import urllib.request  # slow to import, and most commands do not ask
 
     try:
-        with urllib.request.urlopen(  # noqa: S310 - our own loopback endpoint
-            f"{info.endpoint}/_fairway/status", timeout=timeout
-        ) as answer:
+        # A proxy of the user's cannot reach this machine's loopback.
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with direct.open(f"{info.endpoint}/_fairway/status", timeout=timeout) as answer:
             document: dict[str, Any] = json.loads(answer.read())
             return document
     except (OSError, ValueError) as error:

@@ -40,7 +40,7 @@ def follow_lines(
     app: App, aws: Aws, query: LogQuery, wait: Callable[[], bool]
 ) -> Iterator[LogLine]:
     """Lines as they come. `wait` pauses between questions and says whether to go on."""
-    seen: set[str] = set()
+    seen: dict[str, int] = {}
     start = query.start_ms
     while True:
         fresh = [
@@ -51,10 +51,11 @@ def follow_lines(
             if event_id not in seen
         ]
         for event_id, line in sorted(fresh, key=lambda pair: pair[1].timestamp_ms):
-            seen.add(event_id)
+            seen[event_id] = line.timestamp_ms
             # Lines may arrive late: look a little behind the newest.
             start = max(start, line.timestamp_ms - 10_000)
             yield line
+        seen = {event_id: at for event_id, at in seen.items() if at >= start}
         if not wait():
             return
 

@@ -8,7 +8,7 @@ import click
 
 from fairway.apply import Release
 from fairway.cli.commands.plan import show_local_notices
-from fairway.cli.consent import require_consent
+from fairway.cli.consent import going_on_alone, require_consent
 from fairway.cli.options import directory_option, environment_option, json_option, yes_option
 from fairway.cli.render.human import say, say_next, show_plan, show_status, summarise_plan
 from fairway.cli.render.json import print_json
@@ -32,7 +32,7 @@ def command(environment: str, yes: bool, verbose: bool, directory: Path, as_json
     """
     app = load_app(directory, environment)
     with Progress(verbose=verbose, quiet=as_json) as progress:
-        target = open_target(app, progress, must_answer=True, start=True)
+        target = open_target(app, progress, must_answer=True, start="always")
         aws = target.require_aws()
         plan = plan_app(app, target.choose, aws, progress)
     if plan.is_empty:
@@ -45,7 +45,7 @@ def command(environment: str, yes: bool, verbose: bool, directory: Path, as_json
             show_plan(plan)
             show_local_notices(plan)
         require_consent("Apply these changes?", yes=yes)
-        with Progress(verbose=verbose, quiet=as_json) as progress:
+        with going_on_alone(), Progress(verbose=verbose, quiet=as_json) as progress:
             release = apply_plan(
                 plan,
                 aws,

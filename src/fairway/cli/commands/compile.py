@@ -10,6 +10,7 @@ from fairway.cli.options import directory_option, environment_option, json_optio
 from fairway.cli.render.human import say, say_next
 from fairway.cli.render.json import print_json
 from fairway.compile import compile_app
+from fairway.define import LOCAL
 from fairway.errors import FairwayError
 from fairway.route import load_app
 
@@ -43,4 +44,4 @@ def command(environment: str, out: Path | None, directory: Path, as_json: bool) 
         return
     for stack in templates.stacks:
         say(f"{out / stack.name}.json  {len(stack.resources)} resources")
-    say_next(f"fairway plan -e {environment}")
+    say_next("fairway plan" if environment == LOCAL else f"fairway plan -e {environment}")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from fairway.cli.consent import require_consent
+from fairway.cli.consent import going_on_alone, require_consent
 from fairway.cli.options import directory_option, environment_option, json_option, yes_option
 from fairway.cli.render.human import say, say_next, show_plan
 from fairway.cli.render.json import print_json
@@ -14,7 +14,7 @@ from fairway.cli.render.progress import Progress
 from fairway.cli.source_control import find_actor, find_revision
 from fairway.cli.target import open_target
 from fairway.plan import Action, Plan
-from fairway.route import apply_plan, load_app, plan_removal
+from fairway.route import apply_plan, find_app, plan_removal
 
 
 @click.command("destroy", epilog="Example: fairway destroy -e poc --yes")
@@ -29,9 +29,9 @@ def command(environment: str, yes: bool, verbose: bool, directory: Path, as_json
     Tables stay, with their rows and their key, unless the file says
     `on_delete: delete`; what stays is listed.
     """
-    app = load_app(directory, environment)
+    app = find_app(directory, environment)
     with Progress(quiet=as_json) as progress:
-        target = open_target(app, progress, must_answer=True)
+        target = open_target(app, progress, must_answer=True, start="if-deployed")
         aws = target.require_aws()
         plan = plan_removal(app, aws, progress)
     if not plan.stacks:
@@ -43,7 +43,7 @@ def command(environment: str, yes: bool, verbose: bool, directory: Path, as_json
     if not as_json:
         show_plan(plan)
     require_consent(f"Remove {app.name} from {environment}?", yes=yes)
-    with Progress(verbose=verbose, quiet=as_json) as progress:
+    with going_on_alone(), Progress(verbose=verbose, quiet=as_json) as progress:
         apply_plan(
             plan, aws, actor=find_actor(), revision=find_revision(directory), report=progress
         )

@@ -17,7 +17,7 @@ from fairway.define.definition import nearest
 from fairway.errors import FairwayError
 from fairway.events import LogLine, ignore_events
 from fairway.operate.logs import LogQuery, follow_lines, list_logging, read_lines
-from fairway.route import load_app
+from fairway.route import find_app
 
 _SINCE = re.compile(r"(\d+)(s|m|h|d)\Z")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -45,7 +45,7 @@ def command(
     match = _SINCE.match(since)
     if not match:
         raise FairwayError(f"'{since}' is not a time span", hint="write it like 30s, 5m, 2h or 1d")
-    app = load_app(directory, environment)
+    app = find_app(directory, environment)
     known = list_logging(app)
     for name in components:
         if name not in known:

@@ -10,11 +10,12 @@ from fairway.cli.options import directory_option, environment_option, json_optio
 from fairway.cli.render.human import say, say_next, show_plan
 from fairway.cli.render.json import plan_to_json, print_json
 from fairway.cli.render.progress import Progress
-from fairway.cli.target import open_target
+from fairway.cli.target import open_target, state_directory
 from fairway.cloud.control.coverage import list_limits
+from fairway.cloud.launch import stop_cloud
 from fairway.define import LOCAL
 from fairway.plan import Action, Plan
-from fairway.route import load_app, plan_app, plan_removal
+from fairway.route import find_app, load_app, plan_app, plan_removal
 
 EXIT_CHANGES = 2
 
@@ -32,14 +33,17 @@ def command(
 
     Nothing is changed. Without AWS credentials everything counts as new.
     """
-    app = load_app(directory, environment)
+    app = (find_app if destroy else load_app)(directory, environment)
     with Progress(quiet=as_json) as progress:
-        target = open_target(app, progress, must_answer=False)
-        if destroy:
-            target = target if target.aws else open_target(app, progress, must_answer=True)
-            plan = plan_removal(app, target.require_aws(), progress)
-        else:
-            plan = plan_app(app, target.choose, target.aws, progress)
+        target = open_target(app, progress, must_answer=destroy, start="if-deployed")
+        try:
+            if destroy:
+                plan = plan_removal(app, target.require_aws(), progress)
+            else:
+                plan = plan_app(app, target.choose, target.aws, progress)
+        finally:
+            if target.started:  # only to be asked
+                stop_cloud(state_directory(directory))
     if as_json:
         print_json(plan_to_json(plan))
     else:

@@ -14,7 +14,7 @@ from fairway.cli.render.progress import Progress
 from fairway.cli.target import open_target
 from fairway.cloud.launch import read_status as read_cloud_status
 from fairway.operate.status import read_status
-from fairway.route import load_app
+from fairway.route import find_app
 
 
 @click.command("status", epilog="Example: fairway status -e prod --json")
@@ -23,7 +23,7 @@ from fairway.route import load_app
 @json_option
 def command(environment: str, directory: Path, as_json: bool) -> None:
     """Show addresses, functions and the state of each stack."""
-    app = load_app(directory, environment)
+    app = find_app(directory, environment)
     with Progress(quiet=True) as progress:
         target = open_target(app, progress, must_answer=True)
     status = read_status(app, target.require_aws())

@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import signal
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
 from fairway.aws import Aws
+from fairway.cli.edits import Edits
 from fairway.cli.options import directory_option
-from fairway.cli.render.human import say, say_next, show_error, show_status
+from fairway.cli.render.human import say, say_next, show_status
+from fairway.cli.render.logs import show_invocations
 from fairway.cli.render.progress import Progress
 from fairway.cli.source_control import find_actor, find_revision
 from fairway.cli.target import Target, open_target, state_directory
 from fairway.cloud.launch import find_cloud, stop_cloud
 from fairway.define import FILE_NAME, App
-from fairway.errors import FairwayError
-from fairway.events import LogLine, Report, ignore_events
+from fairway.errors import EXIT_INTERRUPTED, EXIT_OK, FairwayError
+from fairway.events import Report, ignore_events
 from fairway.operate.logs import LogQuery, follow_lines, list_logging
 from fairway.operate.status import read_status
 from fairway.plan import Action, Plan
-from fairway.route import STATE_DIRECTORY, apply_plan, load_app, plan_app
+from fairway.route import apply_plan, load_app, plan_app
 
-_IGNORED = (STATE_DIRECTORY, "__pycache__", ".git", ".venv", "node_modules")
 _LOG_PAUSE = 0.25  # seconds between questions for log lines
-# Edits arrive as bursts of file events; this is how long a burst may pause, in milliseconds.
-_BURST_MS = 40
 
 
 @click.command("up", epilog="Example: fairway up --detach && fairway status")
@@ -37,30 +41,32 @@ def command(detach: bool, verbose: bool, directory: Path) -> None:
     """Run the whole application here, the same stacks as on AWS.
 
     Edits of the code and of fairway.yml are applied as they are saved; logs
-    appear in the terminal. Ctrl-C stops it; its data stays.
+    appear in the terminal. Ctrl-C stops it, with exit code 0; its data stays.
+    A local cloud that ran before goes on running.
     """
-    ours = find_cloud(state_directory(directory)) is None
-    with Progress(verbose=verbose) as progress:
-        app, target = start_app(directory, progress)
-    show_status(read_status(app, target.require_aws()))
     if detach:
+        _start_and_show(directory, verbose=verbose)
         say_next("fairway logs --follow, fairway down")
         return
-    say("watching for edits; Ctrl-C stops", err=True, dim=True)
-    try:
-        _watch(app, target)
-    except KeyboardInterrupt:
-        say(err=True)
-    finally:
-        if ours:
-            stop_cloud(state_directory(directory))
-            say("stopped the local cloud; its data stays", err=True)
+    load_app(directory)
+    state = state_directory(directory)
+    with _watch_alone(state), _interrupted_by_signals():
+        ours = find_cloud(state) is None
+        try:
+            with Edits(directory.resolve()) as edits:
+                app, target = _start_and_show(directory, verbose=verbose)
+                say("watching for edits; Ctrl-C stops", err=True, dim=True)
+                _serve(app, target, edits)
+        except KeyboardInterrupt:
+            say(err=True)
+        finally:
+            _leave(state, ours=ours)
 
 
 def start_app(directory: Path, report: Report) -> tuple[App, Target]:
     """Start the local cloud when needed and bring the application up to date on it."""
     app = load_app(directory)
-    target = open_target(app, report, must_answer=True, start=True)
+    target = open_target(app, report, must_answer=True, start="always")
     plan = plan_app(app, target.choose, target.aws, report)
     if not plan.is_empty:
         _apply(plan, directory, target.require_aws(), report)
@@ -71,56 +77,105 @@ def _apply(plan: Plan, directory: Path, aws: Aws, report: Report) -> None:
     apply_plan(plan, aws, actor=find_actor(), revision=find_revision(directory), report=report)
 
 
-def _watch(app: App, target: Target) -> None:
-    """Apply edits as they come, with log lines beside, until interrupted."""
-    from watchfiles import DefaultFilter, watch
+def _start_and_show(directory: Path, *, verbose: bool) -> tuple[App, Target]:
+    with Progress(verbose=verbose) as progress:
+        app, target = start_app(directory, progress)
+    show_status(read_status(app, target.require_aws()))
+    return app, target
 
-    class SourceFilter(DefaultFilter):
-        ignore_dirs = (*DefaultFilter.ignore_dirs, *_IGNORED)
 
-    stop = threading.Event()
-    follower = threading.Thread(target=_show_logs, args=(app, target, stop), daemon=True)
+@contextlib.contextmanager
+def _watch_alone(state: Path) -> Iterator[None]:
+    """Two that apply edits of one directory would get into each other's way."""
+    state.mkdir(parents=True, exist_ok=True)
+    with (state / "up.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise FairwayError(
+                "another `fairway up` watches this application",
+                hint="see its terminal; `fairway status` and `fairway logs` work beside it",
+            ) from error
+        yield
+
+
+@contextlib.contextmanager
+def _interrupted_by_signals() -> Iterator[None]:
+    """A closed terminal and `kill` end it as Ctrl-C does, so that nothing is left running."""
+
+    def interrupt(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, interrupt) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _leave(state: Path, *, ours: bool) -> None:
+    if find_cloud(state) is None:
+        say("the local cloud was stopped; its data stays", err=True)
+    elif ours:
+        stop_cloud(state)
+        say("stopped the local cloud; its data stays", err=True)
+    else:
+        say("the local cloud keeps running, as before; `fairway down` stops it", err=True)
+
+
+def _serve(app: App, target: Target, edits: Edits) -> None:
+    """Apply edits as they come, with log lines beside, until interrupted or stopped."""
+    components, stop = list_logging(app), threading.Event()
+    follower = threading.Thread(
+        target=_show_logs, args=(app, target, components, stop, edits), daemon=True
+    )
     follower.start()
     try:
-        for changes in watch(
-            app.root,
-            watch_filter=SourceFilter(),
-            debounce=_BURST_MS * 5,
-            step=_BURST_MS,
-            stop_event=stop,
-            raise_interrupt=True,
-        ):
-            files = sorted({str(Path(path).name) for _, path in changes})
-            _reload(app.root, target, files)
+        while (files := edits.take()) is not None:
+            app = _reload(app, target, files)
+            components[:] = list_logging(app)
     finally:
         stop.set()
         follower.join(timeout=2)
 
 
-def _reload(directory: Path, target: Target, files: list[str]) -> None:
-    """Take one edit to the running application; problems are told and change nothing."""
-    began = time.monotonic()
-    try:
-        app = load_app(directory)
-        plan = plan_app(app, target.choose, target.aws)
-        if plan.is_empty:
-            return
-        losses = [c.logical_id for _, c in plan.changes() if _may_lose(c.action, c.resource_type)]
-        if losses:
-            say(
-                f"{FILE_NAME} now removes or replaces {', '.join(losses)}; "
-                "run `fairway apply` to see and confirm it",
-                err=True,
-                fg="yellow",
-            )
-            return
-        _apply(plan, directory, target.require_aws(), ignore_events)
-    except FairwayError as error:
-        show_error(error)
+def _reload(running: App, target: Target, files: list[str]) -> App:
+    """Take edits to the running application; problems are told and change nothing.
+
+    Returns the application that runs then.
+    """
+    from fairway.cli.main import run_guarded
+
+    found = [running]
+    code = run_guarded(lambda: found.append(_take_edit(running, target, files)))
+    if code == EXIT_INTERRUPTED:
+        raise KeyboardInterrupt
+    if code != EXIT_OK:
         say("still running the version before this edit", err=True, fg="yellow")
-        return
+    return found[-1]
+
+
+def _take_edit(running: App, target: Target, files: list[str]) -> App:
+    began = time.monotonic()
+    app = load_app(running.root)
+    plan = plan_app(app, target.choose, target.aws)
+    if plan.is_empty:
+        return app
+    losses = [c.logical_id for _, c in plan.changes() if _may_lose(c.action, c.resource_type)]
+    if losses:
+        say(
+            f"{FILE_NAME} now removes or replaces {', '.join(losses)}; "
+            "run `fairway apply` to see and confirm it",
+            err=True,
+            fg="yellow",
+        )
+        return running
+    _apply(plan, app.root, target.require_aws(), ignore_events)
     seconds = time.monotonic() - began
     say(f"reloaded {', '.join(files)} ({seconds:.2f} s)", err=True, fg="green")
+    return app
 
 
 def _may_lose(action: Action, resource_type: str) -> bool:
@@ -128,17 +183,27 @@ def _may_lose(action: Action, resource_type: str) -> bool:
     return stateful and action in (Action.DELETE, Action.REPLACE, Action.KEEP)
 
 
-def _show_logs(app: App, target: Target, stop: threading.Event) -> None:
-    query = LogQuery(list_logging(app), int(time.time() * 1000))
-    try:
-        for line in follow_lines(
-            app, target.require_aws(), query, lambda: not stop.wait(_LOG_PAUSE)
-        ):
-            _show_line(line)
-    except Exception as error:
-        if not stop.is_set():
-            say(f"log lines stopped: {error}", err=True, fg="yellow")
+def _show_logs(
+    app: App, target: Target, components: list[str], stop: threading.Event, edits: Edits
+) -> None:
+    """Print log lines as they come; when the cloud is gone, end the watching."""
+    since, told = int(time.time() * 1000), False
+    state = state_directory(app.root)
 
+    def pause() -> bool:
+        return not stop.wait(_LOG_PAUSE) and find_cloud(state) is not None
 
-def _show_line(line: LogLine) -> None:
-    say(f"{click.style(line.component, fg='cyan')} {line.text}")
+    while True:
+        try:
+            query = LogQuery(components, since)
+            for line in follow_lines(app, target.require_aws(), query, pause):
+                since = max(since, line.timestamp_ms + 1)
+                show_invocations(line)
+            break
+        except Exception as error:  # the cloud may be coming back; what reads it must not end
+            if not pause():
+                break
+            if not told:
+                say(f"log lines are late: {error}", err=True, fg="yellow")
+                told = True
+    edits.end()

@@ -14,6 +14,7 @@ from fairway.errors import FairwayError, InvalidApplication
 from fairway.operate.status import Status
 from fairway.plan.model import Action, Change, Plan, PropertyChange, StackPlan, Unknown
 
+LONGEST_VALUE = 200
 _MARKS = {
     Action.CREATE: ("+", "green"),
     Action.UPDATE: ("~", "yellow"),
@@ -48,9 +49,15 @@ def show_diagnostics(diagnostics: Iterable[Diagnostic], *, err: bool) -> None:
     for finding in sort_diagnostics(list(diagnostics)):
         where = f"{show_place(finding.place)}: " if finding.place else ""
         colour = "red" if finding.is_error else "yellow"
-        say(f"{where}{finding.severity}: {finding.summary} [{finding.code}]", err=err, fg=colour)
+        summary = show_plainly(finding.summary)
+        say(f"{where}{finding.severity}: {summary} [{finding.code}]", err=err, fg=colour)
         if finding.hint:
-            say(f"  hint: {finding.hint}", err=err)
+            say(f"  hint: {show_plainly(finding.hint)}", err=err)
+
+
+def show_plainly(text: str) -> str:
+    """Text that may quote the user's file: nothing in it moves the cursor or ends the line."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def show_error(error: FairwayError) -> None:
@@ -71,9 +78,7 @@ def show_plan(plan: Plan) -> None:
     """A plan grouped by stack, with a summary on top."""
     say(summarise_plan(plan), bold=True)
     if not plan.compared:
-        say(
-            "nothing was asked: without credentials or a running cloud, all counts as new", dim=True
-        )
+        say("no credentials, no running cloud: everything counts as new", dim=True)
     for stack in plan.stacks:
         if stack.is_changed:
             say()
@@ -97,6 +102,7 @@ def _show_stack(stack: StackPlan) -> None:
     elif stack.observed is not None:
         state = "stack changes"
     changes = [c for c in stack.changes if c.action is not Action.NONE]
+    changes.sort(key=lambda change: change.action is not Action.KEEP)
     say(f"{stack.name}  {state}, {len(changes)} of {len(stack.changes)} resources", bold=True)
     width = max((len(c.logical_id) for c in changes), default=0)
     for change in changes:
@@ -109,10 +115,18 @@ def _show_change(change: Change, width: int) -> None:
     line = f"  {mark} {change.logical_id:<{width}}  {change.resource_type}"
     say(f"{click.style(line, fg=colour)}{click.style(place, dim=True)}")
     if change.action is Action.KEEP:
-        say("      leaves the stack and stays in the account, with its data")
+        say(f"      leaves the stack and stays in the account{_with_data(change)}")
     if change.action in (Action.UPDATE, Action.REPLACE):
         for item in change.properties:
             _show_property(item)
+    if change.action is Action.REPLACE:
+        kept = f"stays in the account{_with_data(change)}"
+        old = kept if change.keeps_old else "is deleted"
+        say(f"      a new one is made; the old one {old}")
+
+
+def _with_data(change: Change) -> str:
+    return "" if change.resource_type == "AWS::KMS::Key" else ", with its data"
 
 
 def _show_property(item: PropertyChange) -> None:
@@ -129,7 +143,7 @@ def show_value(value: Any) -> str:
     if isinstance(value, Unknown):
         return str(value)
     text = value if isinstance(value, str) else dump_canonical(_with_words(value))
-    return text if len(text) <= 70 else f"{text[:67]}..."
+    return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 3]}..."
 
 
 def _with_words(value: Any) -> Any:

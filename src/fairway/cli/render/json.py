@@ -48,6 +48,7 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
                         "action": change.action.value,
                         "place": _place(change.place),
                         "physical_id": change.physical_id,
+                        "keeps_old": change.keeps_old,
                         "properties": [asdict(item) for item in change.properties],
                     }
                     for change in stack.changes
