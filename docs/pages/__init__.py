@@ -1,0 +1,1 @@
+"""One module a page of docs/reference; each has `make_page() -> str`."""
