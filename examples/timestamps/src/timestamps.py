@@ -12,6 +12,7 @@ from http import HTTPStatus
 import boto3
 
 TABLE = boto3.resource("dynamodb").Table(os.environ["ENTRIES_TABLE"])
+WELCOME = "<h1>Timestamps</h1><p>POST /app writes one, GET /app lists them."
 NEEDED = ("x-amzn-trace-id", "x-forwarded-for", "x-forwarded-port", "x-forwarded-proto")
 
 
@@ -21,9 +22,7 @@ def handler(event, context):
     if route == ("GET", "/health"):
         return answer(200, "healthy")
     if route == ("GET", "/"):
-        return answer(
-            200, "<h1>Timestamps</h1><p>POST /app writes one, GET /app lists them.", "html"
-        )
+        return answer(200, WELCOME, "html")
     if route == ("POST", "/app"):
         return write_entry(event["headers"])
     if route == ("GET", "/app"):
