@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from fairway.apply import Applying, Release
@@ -20,9 +21,10 @@ from fairway.compile import Templates, compile_app
 from fairway.compile.artifacts import STACK_NAME as ARTIFACTS_STACK
 from fairway.compile.draft import LAYERS
 from fairway.define import LOCAL, App, define_app
+from fairway.define.spec import Table
 from fairway.events import Report, StepFinished, StepStarted, ignore_events
 from fairway.plan import ObservedStack, Plan, plan_changes, plan_destruction
-from fairway.plan.observe import observe_stacks
+from fairway.plan.observe import find_kept_tables, observe_stacks
 
 STATE_DIRECTORY = ".fairway"
 
@@ -66,13 +68,17 @@ def plan_app(
     if aws is None:
         return plan_changes(app, templates, artifacts, {}, compared=False)
     observed = _observe(aws, [ARTIFACTS_STACK, *_name_stacks(app)], report)
-    return plan_changes(
+    plan = plan_changes(
         app,
         templates,
         artifacts,
         observed,
         find_prefix_list=lambda service: find_prefix_list(aws, service),
     )
+    data = f"{app.prefix}-data"
+    if app.of_kind(Table) and data not in observed:
+        plan = replace(plan, kept_tables=tuple(find_kept_tables(aws, data)))
+    return plan
 
 
 def plan_removal(app: App, aws: Aws, report: Report = ignore_events) -> Plan:

@@ -106,6 +106,7 @@ class Plan:
     """All that would happen to an application in one environment.
 
     compared: whether an endpoint was asked; otherwise everything counts as new.
+    kept_tables: tables of an earlier deployment that stay as they are, beside new ones.
     """
 
     app: str
@@ -116,6 +117,7 @@ class Plan:
     artifacts: tuple[Artifact, ...]
     compared: bool
     destroys: bool = False
+    kept_tables: tuple[str, ...] = ()
 
     @property
     def is_empty(self) -> bool:

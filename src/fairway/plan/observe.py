@@ -21,6 +21,13 @@ def observe_stacks(aws: Aws, names: Iterable[str]) -> dict[str, ObservedStack]:
     return found
 
 
+def find_kept_tables(aws: Aws, stack: str) -> list[str]:
+    """Tables that a removed stack of this name left behind, by the names CloudFormation makes."""
+    # Names come in order and after the start: the first page holds ours, or there are none.
+    answer = aws.dynamodb.list_tables(ExclusiveStartTableName=f"{stack}-", Limit=100)
+    return [name for name in answer["TableNames"] if name.startswith(f"{stack}-")]
+
+
 def _observe(aws: Aws, name: str, stack: dict[str, Any]) -> ObservedStack:
     body = aws.cloudformation.get_template(StackName=name, TemplateStage="Original")
     template: Any = body["TemplateBody"]

@@ -79,6 +79,8 @@ def show_plan(plan: Plan) -> None:
     say(summarise_plan(plan), bold=True)
     if not plan.compared:
         say("no credentials, no running cloud: everything counts as new", dim=True)
+    for table in plan.kept_tables:
+        say(f"kept from before: {table} stays as it is; a new, empty table is made", fg="yellow")
     for stack in plan.stacks:
         if stack.is_changed:
             say()

@@ -35,6 +35,7 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
         "compared": plan.compared,
         "destroys": plan.destroys,
         "empty": plan.is_empty,
+        "kept_tables": list(plan.kept_tables),
         "counts": {action.value: count for action, count in plan.count().items()},
         "artifacts": [{"name": a.name, "digest": a.digest, "size": a.size} for a in plan.artifacts],
         "stacks": [
