@@ -28,6 +28,16 @@ MAX_NODES = 200_000  # bounds what aliases can expand to
 
 _Parser: Any = getattr(yaml, "CLoader", yaml.Loader)
 
+# CloudFormation's short forms are YAML tags; its long forms are plain keys.
+_LONG_FORMS = {
+    "!Ref": "write {Ref: Name}",
+    "!GetAtt": "write {Fn::GetAtt: [Name, Attribute]}",
+    "!Sub": 'write {Fn::Sub: "text"}',
+    "!Join": 'write {Fn::Join: [",", [...]]}',
+    "!Select": "write {Fn::Select: [0, [...]]}",
+    "!ImportValue": "write {Fn::ImportValue: name}",
+}
+
 _NULL = re.compile(r"(?:null|Null|NULL|~|)\Z")
 _BOOL = re.compile(r"(?:true|True|TRUE|false|False|FALSE)\Z")
 _INT = re.compile(r"(?:[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)\Z")
@@ -272,8 +282,9 @@ def _read_node(reading: _Reading, event: Any, depth: int) -> Node:
     if isinstance(event, yaml.AliasEvent):
         return _resolve_alias(reading, event, place, depth)
     if event.tag is not None:
+        hint = _LONG_FORMS.get(event.tag, "remove the tag")
         reading.problems.append(
-            Diagnostic("tag", f"the tag {event.tag} has no meaning here", place, "remove the tag")
+            Diagnostic("tag", f"the tag {event.tag} has no meaning here", place, hint)
         )
     if event.anchor:
         reading.anchors[event.anchor] = None

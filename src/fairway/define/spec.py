@@ -31,7 +31,7 @@ DAY = 86400
 REGION = r"^[a-z]{2}(-[a-z]+)+-\d$"
 SubnetId = Annotated[str, Field(pattern=r"^subnet-[0-9a-f]+$")]
 
-Runtime = Literal["python3.11", "python3.12", "python3.13"]
+Runtime = Literal["python3.11", "python3.12", "python3.13", "nodejs20.x", "nodejs22.x"]
 AttributeType = Literal["string", "number", "binary"]
 
 

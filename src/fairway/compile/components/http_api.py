@@ -8,7 +8,7 @@ from typing import Any
 from fairway.compile.draft import Draft, origin_of, to_logical
 from fairway.compile.encryption import add_log_group, data_key
 from fairway.compile.template import get_att, ref, sub
-from fairway.define.spec import Function, HttpApi
+from fairway.define.spec import HttpApi
 from fairway.define.values import parse_route
 
 # "Quotas for HTTP APIs": an integration waits 30 seconds at most.
@@ -73,7 +73,7 @@ def _describe_routes(name: str, api: HttpApi, draft: Draft) -> dict[str, Any]:
         verb = "x-amazon-apigateway-any-method" if method == "ANY" else method.lower()
         operation: dict[str, Any] = {
             "responses": {"default": {"description": f"The answer of {target}"}},
-            "x-amazon-apigateway-integration": _integrate(api, target, draft),
+            "x-amazon-apigateway-integration": _integrate(api, target),
         }
         parameters = re.findall(r"\{([^}+]+)\+?\}", path)
         if parameters:
@@ -97,9 +97,7 @@ def _describe_routes(name: str, api: HttpApi, draft: Draft) -> dict[str, Any]:
     return document
 
 
-def _integrate(api: HttpApi, target: str, draft: Draft) -> dict[str, Any]:
-    function = draft.app.components[target]
-    seconds = function.timeout if isinstance(function, Function) else 30
+def _integrate(api: HttpApi, target: str) -> dict[str, Any]:
     uri = (
         "arn:${AWS::Partition}:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/"
         f"${{{to_logical(target)}.Arn}}/invocations"
@@ -109,5 +107,6 @@ def _integrate(api: HttpApi, target: str, draft: Draft) -> dict[str, Any]:
         "httpMethod": "POST",
         "uri": sub(uri),
         "payloadFormatVersion": api.payload,
-        "timeoutInMillis": min(seconds * 1000, LONGEST_WAIT),
+        # Never the function's own timeout: the API's clock starts before a cold start does.
+        "timeoutInMillis": LONGEST_WAIT,
     }
