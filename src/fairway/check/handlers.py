@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from importlib.util import decode_source
 from pathlib import Path
 
+from fairway.check.node_handlers import find_file, list_exports, list_files
 from fairway.define import LOCAL, App
 from fairway.define.definition import nearest
 from fairway.define.spec import Function
@@ -44,6 +45,9 @@ def _check_handler(app: App, name: str, function: Function) -> Iterator[Diagnost
             hint if there else f"create {function.source}/, or {hint}",
         )
         return
+    if function.runtime.startswith("nodejs"):
+        yield from _check_node_handler(app, name, function, source)
+        return
     module, wanted = function.handler.rsplit(".", 1)
     relative = module.replace(".", "/")
     file = next((f for f in _candidates(source, relative) if f.is_file()), None)
@@ -68,6 +72,47 @@ def _check_handler(app: App, name: str, function: Function) -> Iterator[Diagnost
         )
         return
     yield from _check_file(app, function, name, file, wanted, handler_place)
+
+
+def _check_node_handler(
+    app: App, name: str, function: Function, source: Path
+) -> Iterator[Diagnostic]:
+    relative, _, wanted = function.handler.partition(".")
+    place = app.place("components", name, "handler")
+    file = find_file(source, relative)
+    if file is None:
+        near = nearest(relative, list_files(source))
+        yield Diagnostic(
+            "no-handler",
+            f"the handler '{function.handler}' of '{name}' needs a file {relative}.js, .mjs or "
+            f".cjs in {function.source}/, and there is none",
+            place,
+            f"did you mean '{near}.{wanted}'?" if near else "create it",
+        )
+        return
+    shown = file.relative_to(app.root)
+    try:
+        exports = list_exports(file.read_text(encoding="utf-8"))
+    except ValueError:
+        yield Diagnostic(
+            "not-text",
+            f"{shown} is not a text file in UTF-8",
+            Place(file, 1, 1),
+            "save it as UTF-8",
+        )
+        return
+    except OSError as error:
+        summary = f"{shown} cannot be read: {error.strerror or error}"
+        yield Diagnostic("unreadable-file", summary, place, "make it a file that you may read")
+        return
+    if wanted.partition(".")[0] not in exports and "*" not in exports:
+        near = nearest(wanted, exports)
+        yield Diagnostic(
+            "no-handler",
+            f"{shown} does not export '{wanted}', the handler of '{name}'",
+            place,
+            f"did you mean '{relative}.{near}'?" if near else f"export `{wanted}` from {shown}",
+        )
 
 
 def _check_file(

@@ -32,15 +32,15 @@ class Executor:
     def __call__(self, function: dict[str, Any], event: object) -> Result:
         """Run one invocation to its end; never raises."""
         config = function.get("config") or function
-        arn = versioned_arn(config)
+        arn = invoked_arn(config)
         payload = json.dumps(event, ensure_ascii=False).encode()
         try:
             running = asyncio.run_coroutine_threadsafe(
                 _call(self._invoke, arn, payload), self._loop
             )
             return to_result(running.result())
-        except TooManyRequests:
-            return _throttled(config)
+        except TooManyRequests as error:
+            return _throttled(error)
         except UnknownFunction:
             return _failed("ResourceNotFoundException", f"Function not found: {arn}")
         except PayloadTooLarge as error:
@@ -60,11 +60,17 @@ def versioned_arn(config: dict[str, Any]) -> str:
     return base if version == "$LATEST" else f"{base}:{version}"
 
 
+def invoked_arn(config: dict[str, Any]) -> str:
+    """The ARN that a caller named: qualified by an alias or version, or not at all."""
+    arn = str(config["FunctionArn"]).removesuffix(":$LATEST")
+    return arn if len(arn.split(":")) > 7 else versioned_arn(config)
+
+
 def to_result(invocation: Invocation) -> Result:
     """An invocation as the document that ministack's callers read."""
     try:
         body: object = json.loads(invocation.payload) if invocation.payload else None
-    except ValueError:
+    except (ValueError, RecursionError):
         body = invocation.payload.decode("utf-8", "replace")
     result: Result = {"body": body, "log": invocation.log_tail.decode("utf-8", "replace")}
     if invocation.error is not None:
@@ -73,11 +79,11 @@ def to_result(invocation: Invocation) -> Result:
     return result
 
 
-def _throttled(config: dict[str, Any]) -> Result:
+def _throttled(error: TooManyRequests) -> Result:
     body = {
         "Type": "User",
         "message": "Rate Exceeded.",
-        "Reason": "ReservedFunctionConcurrentInvocationLimitExceeded",
+        "Reason": error.reason,
         "__type": "TooManyRequestsException",
         "retryAfterSeconds": "1",
     }

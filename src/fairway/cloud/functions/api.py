@@ -16,6 +16,7 @@ from typing import Protocol
 import httptools
 
 MAX_RESPONSE = 6_291_556  # bytes; "Lambda quotas": 6 MB, and 100 bytes that Lambda allows
+MAX_HEAD = 65_536  # bytes of a request line and headers; a runtime client sends some hundred
 _PREFIX = "/2018-06-01/runtime/"
 _REASONS = {
     200: "OK",
@@ -89,6 +90,7 @@ class ApiConnection(asyncio.Protocol):
         self._size = 0
         self._allowed = False
         self._foreign = False
+        self._head: int | None = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Learn the address that requests must be meant for."""
@@ -104,9 +106,17 @@ class ApiConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what came; what is not HTTP ends the connection."""
+        if self._head is not None:
+            self._head += len(data)
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserError:
+        except httptools.HttpParserCallbackError as error:  # ours, not the client's
+            report = {"message": "a request of a runtime client failed", "exception": error}
+            asyncio.get_running_loop().call_exception_handler(report)
+            self.close()
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self.close()
+        if self._head is not None and self._head > MAX_HEAD:
             self.close()
 
     def close(self) -> None:
@@ -131,6 +141,10 @@ class ApiConnection(asyncio.Protocol):
             self._foreign = True
         elif lower == b"expect":
             self._send(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_headers_complete(self) -> None:
+        """Stop measuring the head (called by httptools)."""
+        self._head = None
 
     def on_body(self, body: bytes) -> None:
         """Collect the body while it is not too large (called by httptools)."""

@@ -47,6 +47,10 @@ PRELOADED = (
 )
 _SET_PARENT_DEATH_SIGNAL = 1
 _SET_CHILD_SUBREAPER = 36
+_NEW_MOUNTS = 0x00020000
+_NEW_USER = 0x10000000
+_BIND = 0x1000
+_PRIVATE_ALL = 0x4000 | (1 << 18)
 
 
 def arrange_path(code: str | None, packages: str) -> None:
@@ -83,6 +87,44 @@ def _call_prctl(option: int, value: int) -> None:
         ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
+def _mount_temporary(folder: str) -> bool:
+    """Make a directory this process's /tmp, seen by it and its children alone (Linux).
+
+    Needs no privilege where the system lets users have namespaces; false where it does not.
+    """
+    if sys.platform != "linux":
+        return False
+    import ctypes
+
+    library = ctypes.CDLL(None)
+    user, group = os.getuid(), os.getgid()
+    if library.unshare(_NEW_MOUNTS) != 0:
+        if library.unshare(_NEW_MOUNTS | _NEW_USER) != 0:
+            return False
+        try:
+            Path("/proc/self/setgroups").write_text("deny")
+            Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
+            Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
+        except OSError:
+            return False
+    if library.mount(None, b"/", None, _PRIVATE_ALL, None) != 0:
+        return False
+    return bool(library.mount(folder.encode(), b"/tmp", None, _BIND, None) == 0)
+
+
+def _can_mount() -> bool:
+    """Whether workers can have a /tmp of their own: tried once, in a fork."""
+    if sys.platform != "linux":
+        return False
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os._exit(0 if _mount_temporary("/tmp") else 1)  # noqa: S108
+        finally:
+            os._exit(1)
+    return os.waitpid(pid, 0)[1] == 0
+
+
 def _say(**message: Any) -> None:
     os.write(1, json.dumps(message).encode() + b"\n")
 
@@ -103,6 +145,8 @@ def _become_worker(order: dict[str, Any], log: int, commands: socket.socket, par
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.closerange(3, 4096)
+    if order["tmp"] and not _mount_temporary(order["tmp"]):
+        raise OSError("its /tmp could not be mounted")
     os.chdir(order["cwd"])
     if order["argv"]:
         os.execve(order["argv"][0], order["argv"], order["env"])  # noqa: S606 - no shell wanted
@@ -255,7 +299,7 @@ def run_nursery(packages: str, commands_fd: int) -> None:
     signal.set_wakeup_fd(poke, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _say(ready=sorted({name.partition(".")[0] for name in sys.modules}))
+    _say(ready=sorted({name.partition(".")[0] for name in sys.modules}), mounts=_can_mount())
     with socket.socket(fileno=commands_fd) as commands:
         order = _serve_orders(commands, wake)
     if order is not None:

@@ -47,13 +47,15 @@ def build_environment(
     runtime_api: str,
     log_stream: str,
     packages: Path,
-    temporary: Path,
+    temporary: Path | None,
+    provisioned: bool = False,
 ) -> dict[str, str]:
     """Everything a worker finds in os.environ, and nothing else.
 
     Later wins: what is inherited, the composition's `base`, what the function
     declares; reserved names are never the function's to set. The runtime's own
-    variables follow "Defined runtime environment variables".
+    variables follow "Defined runtime environment variables". temporary: where
+    temporary files go, or None where the worker has a /tmp of its own.
     """
     environment = {name: inherited[name] for name in INHERITED if name in inherited}
     environment.setdefault("LANG", "en_US.UTF-8")
@@ -61,6 +63,9 @@ def build_environment(
     environment |= {"AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null"}
     environment |= base
     environment |= {k: v for k, v in function.environment.items() if k not in RESERVED}
+    if temporary is not None:
+        environment["TMPDIR"] = str(temporary)
+    kind = "provisioned-concurrency" if provisioned else "on-demand"
     return environment | {
         "_HANDLER": function.handler,
         "AWS_DEFAULT_REGION": function.region,
@@ -68,13 +73,12 @@ def build_environment(
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory),
         "AWS_LAMBDA_FUNCTION_NAME": function.name,
         "AWS_LAMBDA_FUNCTION_VERSION": function.version,
-        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "AWS_LAMBDA_INITIALIZATION_TYPE": kind,
         "AWS_LAMBDA_LOG_GROUP_NAME": function.log_group,
         "AWS_LAMBDA_LOG_STREAM_NAME": log_stream,
         "AWS_LAMBDA_RUNTIME_API": runtime_api,
         "AWS_REGION": function.region,
         "LAMBDA_RUNTIME_DIR": str(packages),
         "LAMBDA_TASK_ROOT": str(function.code),
-        "TMPDIR": str(temporary),
         "TZ": function.environment.get("TZ", ":UTC"),
     }

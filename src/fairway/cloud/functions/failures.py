@@ -8,12 +8,15 @@ from dataclasses import dataclass
 
 from fairway.cloud.functions.api import MAX_RESPONSE
 
+_LONGEST_TYPE = 500  # characters of an error's type that are repeated in the log
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
     """One failure: its type, its message, and the finished document where the runtime sent one.
 
-    status: the word in the REPORT line.
+    status: the word in the REPORT line. reported_as: the type given there, when
+    it is another one than callers get.
     """
 
     error_type: str
@@ -21,13 +24,14 @@ class Failure:
     body: bytes | None = None
     timed_out: bool = False
     names_request: bool = True
+    reported_as: str | None = None
 
     @property
     def status(self) -> str:
         """What a report line says of it."""
         if self.timed_out:
             return "Status: timeout"
-        return f"Status: error\tError Type: {self.error_type}"
+        return f"Status: error\tError Type: {self.reported_as or self.error_type}"
 
     def say(self, request_id: str) -> str:
         """Word the message as callers and the log get it."""
@@ -60,6 +64,16 @@ def explain_exit(status: int) -> Failure:
     return Failure("Runtime.ExitError", f"Runtime exited with error: {how}")
 
 
+def explain_memory() -> Failure:
+    """Explain that the function took more memory than it has.
+
+    "Troubleshoot configuration issues in Lambda", memory configurations: callers
+    and the log are told that the runtime was killed, as the kernel does it.
+    """
+    message = "Runtime exited with error: signal: killed"
+    return Failure("Runtime.ExitError", message, reported_as="Runtime.OutOfMemory")
+
+
 def explain_size(size: int) -> Failure:
     """Explain that the handler's answer is larger than Lambda returns."""
     message = (
@@ -77,7 +91,8 @@ def explain_start(reason: str) -> Failure:
 def read_init_error(body: bytes) -> Failure:
     """Read what the runtime client posted when the handler's module failed to load."""
     try:
-        error_type = json.loads(body)["errorType"]
-    except (ValueError, KeyError, TypeError):
+        error_type = str(json.loads(body)["errorType"])
+    except (ValueError, KeyError, TypeError, RecursionError):
         error_type = "Runtime.Unknown"
-    return Failure(str(error_type), "", body=body)
+    readable = error_type.encode("utf-8", "replace").decode()  # JSON can spell half characters
+    return Failure(readable[:_LONGEST_TYPE], "", body=body)

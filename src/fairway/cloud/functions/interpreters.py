@@ -1,4 +1,4 @@
-"""Which Python runs a function, and the packages that Lambda's runtime would bring along."""
+"""Which program runs a function, and the packages that Lambda's runtime would bring along."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
+from fairway.cloud.pythons import find_python
 from fairway.errors import FairwayError
 
 # What a function finds without bringing it: the runtime client and the SDK
@@ -27,17 +29,18 @@ MODULES = (
     "snapshot_restore_py",
     "urllib3",
 )
+Language = Literal["python", "nodejs"]
 _COMPILED = "runtime_client"
 _HERE = Path(__file__).parent
 
 
-class UnsupportedRuntime(FairwayError):  # noqa: N818 - reads as what it says
+class UnsupportedRuntime(FairwayError):
     """The function's runtime identifier names a language that does not run locally."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interpreter:
-    """A Python for one runtime: its program, "3.12", and the directory of runtime packages.
+    """The program for one runtime, "3.12" or "20", and the directory of what comes with it.
 
     ours: it is the interpreter that Fairway itself runs on.
     """
@@ -46,20 +49,21 @@ class Interpreter:
     version: str
     packages: Path
     ours: bool
+    language: Language = "python"
 
 
-def read_version(runtime: str) -> str:
-    """Take "3.12" from "python3.12"; raises UnsupportedRuntime for anything else."""
+def read_runtime(runtime: str) -> tuple[Language, str]:
+    """Take "3.12" from "python3.12", "20" from "nodejs20.x".
+
+    Raises UnsupportedRuntime for anything else.
+    """
     if match := re.fullmatch(r"python(3\.\d+)", runtime):
-        return match[1]
-    if runtime.startswith("nodejs"):
-        raise UnsupportedRuntime(
-            f"functions with the runtime {runtime} do not run locally yet",
-            hint="use a python runtime, or deploy this function to AWS",
-        )
+        return "python", match[1]
+    if match := re.fullmatch(r"nodejs(\d+)\.x", runtime):
+        return "nodejs", match[1]
     raise UnsupportedRuntime(
         f"the runtime {runtime} does not run locally",
-        hint="use python3.11, python3.12 or python3.13",
+        hint="use python3.11, python3.12, python3.13, nodejs20.x or nodejs22.x",
     )
 
 
@@ -84,43 +88,13 @@ class Interpreters:
         if version == ours.version:
             return ours
         if version not in self._found:
-            self._found[version] = await self._search(version)
+            self._found[version] = await asyncio.to_thread(find_python, version, self._search_path)
         program = self._found[version]
         if program is None:
             return None
         packages = self._scratch / f"runtime-{version}"
         collect_packages(packages, compiled=False)
         return Interpreter(program, version, packages, ours=False)
-
-    async def _search(self, version: str) -> str | None:
-        for folder in self._search_path.split(os.pathsep):
-            program = shutil.which(f"python{version}", path=folder) if folder else None
-            if program and await _answers_version(program, version):
-                return program
-        return None
-
-
-async def _answers_version(program: str, version: str) -> bool:
-    """Whether a program really is that Python: version managers leave empty shims on the path."""
-    question = "import sys; print('%d.%d' % sys.version_info[:2])"
-    try:
-        process = await asyncio.create_subprocess_exec(
-            program,
-            "-sSEc",
-            question,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-        )
-    except OSError:
-        return False
-    try:
-        answer, _ = await asyncio.wait_for(process.communicate(), timeout=10)
-    except TimeoutError:
-        process.kill()
-        await process.wait()
-        return False
-    return answer.decode(errors="replace").strip() == version
 
 
 def collect_packages(folder: Path, *, compiled: bool) -> None:

@@ -13,7 +13,8 @@ class Function:
     """One deployed function, as its resource describes it.
 
     timeout: seconds. memory: MB. reserved: ReservedConcurrentExecutions, or None
-    for the account's pool. code: directory holding the unpacked archive.
+    for the account's pool; all versions of a function share it. provisioned:
+    workers that are always kept ready. code: directory holding the unpacked archive.
     code_sha256: Lambda's CodeSha256, changes exactly when the code does.
     environment: the declared variables only; the runtime adds Lambda's own.
     """
@@ -31,6 +32,7 @@ class Function:
     role_arn: str = ""
     version: str = "$LATEST"
     reserved: int | None = None
+    provisioned: int = 0
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -45,6 +47,7 @@ class Invocation:
     (errorMessage, errorType, stackTrace) when `error` is set. timed_out tells
     a timeout apart from a crash: both are Unhandled errors.
     duration: milliseconds the handler ran. log_tail: last 4 KB of output.
+    version: the one that ran, which an alias may have chosen.
     """
 
     request_id: str
@@ -53,17 +56,45 @@ class Invocation:
     timed_out: bool = False
     duration: float = 0.0
     log_tail: bytes = b""
+    version: str = "$LATEST"
 
 
-class TooManyRequests(Exception):  # noqa: N818 - Lambda's own name for it
-    """The function is at its concurrency limit and the queue in front of it is full."""
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """A name for one version, or for two by weight. versions: (ARN, weight), weights sum to 1."""
+
+    arn: str
+    versions: tuple[tuple[str, float], ...]
+
+    def choose(self, drawn: float) -> str:
+        """Give the version for a number drawn evenly from [0, 1)."""
+        for arn, weight in self.versions:
+            drawn -= weight
+            if drawn < 0:
+                return arn
+        return self.versions[0][0]
 
 
-class PayloadTooLarge(Exception):  # noqa: N818
+class TooManyRequests(Exception):
+    """No worker: the machine is busy and the queue in front of the function full or too slow.
+
+    reason: the Reason that Lambda's answer gives.
+    """
+
+    reason = "ConcurrentInvocationLimitExceeded"
+
+
+class ReservedLimitReached(TooManyRequests):
+    """The function runs as often as its reserved concurrency allows."""
+
+    reason = "ReservedFunctionConcurrentInvocationLimitExceeded"
+
+
+class PayloadTooLarge(Exception):
     """The event is larger than an invocation takes (6 MB)."""
 
 
-class UnknownFunction(Exception):  # noqa: N818
+class UnknownFunction(Exception):
     """No function of that ARN is deployed."""
 
 

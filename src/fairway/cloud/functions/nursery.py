@@ -15,19 +15,37 @@ from pathlib import Path
 from typing import Any
 
 from fairway.cloud.functions.interpreters import Interpreter
+from fairway.cloud.functions.nodejs import BOOTSTRAP
 
 _SCRIPT = str(Path(__file__).with_name("child.py"))
 
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """What a worker is started with; log is the descriptor that becomes its stdout and stderr."""
+    """What a worker is started with.
+
+    log: the descriptor that becomes its stdout and stderr. temporary: the
+    directory that becomes its /tmp, or None to share the machine's.
+    """
 
     interpreter: Interpreter
     code: Path
     handler: str
     environment: Mapping[str, str]
     log: int
+    temporary: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Nest:
+    """What a nursery that is ready can do.
+
+    modules: the top-level ones it has loaded. mounts: whether it can give a
+    worker a /tmp of its own.
+    """
+
+    modules: frozenset[str]
+    mounts: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +59,7 @@ class Exit:
 OnExit = Callable[[Exit], None]
 
 
-class NurseryFailed(Exception):  # noqa: N818
+class NurseryFailed(Exception):
     """The nursery ended before it started the worker."""
 
 
@@ -60,7 +78,7 @@ class Nursery:
         self._process: asyncio.subprocess.Process | None = None
         self._commands: socket.socket | None = None
         self._reader: asyncio.Task[None] | None = None
-        self._ready: asyncio.Future[frozenset[str]] | None = None
+        self._ready: asyncio.Future[Nest] | None = None
         self._starting: dict[int, asyncio.Future[int]] = {}
         self._exits: dict[int, OnExit] = {}
         self._pids: dict[int, int] = {}
@@ -106,8 +124,8 @@ class Nursery:
         self._ready = asyncio.get_running_loop().create_future()
         self._reader = asyncio.create_task(self._read_messages(self._process, self._ready))
 
-    async def wait_ready(self) -> frozenset[str]:
-        """Start the nursery if need be; returns the top-level modules that it has loaded."""
+    async def wait_ready(self) -> Nest:
+        """Start the nursery if need be; returns when it can start workers."""
         await self.start()
         if self._ready is None:
             raise NurseryFailed("the function runtime is closed")
@@ -119,7 +137,7 @@ class Nursery:
         on_exit is called once, on the loop, when it has ended and its process
         group has been killed. Raises NurseryFailed.
         """
-        preloaded = await self.wait_ready()
+        nest = await self.wait_ready()
         self._next_id += 1
         number = self._next_id
         started = asyncio.get_running_loop().create_future()
@@ -131,7 +149,8 @@ class Nursery:
             "code": str(launch.code),
             "handler": launch.handler,
             "env": dict(launch.environment),
-            "argv": await self._choose_command(launch, preloaded),
+            "argv": await self._choose_command(launch, nest.modules),
+            "tmp": str(launch.temporary) if launch.temporary else None,
         }
         try:
             await self._send(order, launch.log)
@@ -150,6 +169,8 @@ class Nursery:
 
     async def _choose_command(self, launch: Launch, preloaded: frozenset[str]) -> list[str] | None:
         """Give the program to execute, or None where a fork of the nursery does."""
+        if launch.interpreter.language == "nodejs":
+            return [launch.interpreter.program, str(BOOTSTRAP)]
         # macOS's system libraries do not survive a fork without exec.
         forkable = (
             sys.platform == "linux"
@@ -188,14 +209,14 @@ class Nursery:
             await loop.sock_sendall(self._commands, data)
 
     async def _read_messages(
-        self, process: asyncio.subprocess.Process, ready: asyncio.Future[frozenset[str]]
+        self, process: asyncio.subprocess.Process, ready: asyncio.Future[Nest]
     ) -> None:
         assert process.stdout is not None
         loop = asyncio.get_running_loop()
         while line := await process.stdout.readline():
             message = json.loads(line)
             if "ready" in message:
-                ready.set_result(frozenset(message["ready"]))
+                ready.set_result(Nest(frozenset(message["ready"]), message["mounts"]))
             elif "started" in message:
                 self._pids[message["started"]] = message["pid"]
                 started = self._starting.get(message["started"])
@@ -208,7 +229,7 @@ class Nursery:
         await process.wait()
         self._forget_process(ready)
 
-    def _forget_process(self, ready: asyncio.Future[frozenset[str]]) -> None:
+    def _forget_process(self, ready: asyncio.Future[Nest]) -> None:
         """Tell everyone who waits that the nursery has ended, and its workers with it."""
         if self._commands is not None:
             self._commands.close()

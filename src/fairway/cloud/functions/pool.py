@@ -8,8 +8,13 @@ from dataclasses import dataclass
 
 from fairway.cloud.functions.failures import Failure
 from fairway.cloud.functions.interpreters import Interpreter
+from fairway.cloud.functions.job import Host, Job
 from fairway.cloud.functions.model import Function, TooManyRequests
-from fairway.cloud.functions.worker import Host, Job, State, Worker
+from fairway.cloud.functions.worker import State, Worker
+
+# Seconds; "Understanding the Lambda execution environment lifecycle": functions
+# with provisioned concurrency may initialize for up to 15 minutes.
+_PROVISIONED_INIT = 900.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +63,6 @@ class Pool:
         if self._idle:
             self._idle.pop().run(job)
             return
-        if self.bound == 0:
-            raise TooManyRequests(f"{self.function.name} has a reserved concurrency of 0")
         if len(self._queue) >= self._limits.queue:
             raise TooManyRequests(f"{len(self._queue)} invocations of {self.function.name} wait")
         job.expiry = self._loop.call_later(self._limits.queue_wait, self._expire, job)
@@ -92,9 +95,20 @@ class Pool:
 
     # --- workers ----------------------------------------------------------------
 
+    @property
+    def _kept(self) -> int:
+        """Workers that stay although they have nothing to do."""
+        return max(1, min(self.function.provisioned, self.bound))
+
     def warm(self) -> None:
-        """Start one worker ahead of the first job."""
+        """Start one worker ahead of the first job, or all that are provisioned."""
         if not self._workers and self.bound:
+            for _ in range(self._kept):
+                self._add_worker(self._limits.init)
+
+    def _keep_provisioned(self, lost: Worker) -> None:
+        """Replace a provisioned worker; one that never came up would fail again."""
+        if lost.provisioned and lost.was_ready and not self._retired:
             self._add_worker(self._limits.init)
 
     def _grow(self) -> None:
@@ -106,7 +120,12 @@ class Pool:
             coming += 1
 
     def _add_worker(self, patience: float) -> None:
-        worker = Worker(self.function, self._interpreter, self._host, self, patience)
+        provisioned = sum(worker.provisioned for worker in self._workers)
+        is_provisioned = provisioned < min(self.function.provisioned, self.bound)
+        patience = max(patience, _PROVISIONED_INIT) if is_provisioned else patience
+        worker = Worker(
+            self.function, self._interpreter, self._host, self, patience, is_provisioned
+        )
         self._workers.add(worker)
 
     def welcome(self, worker: Worker) -> None:
@@ -118,7 +137,7 @@ class Pool:
             worker.stop()
         else:
             self._idle.append(worker)
-            if self._sweep is None and len(self._idle) > 1:
+            if self._sweep is None and len(self._idle) > self._kept:
                 self._sweep = self._loop.call_later(self._limits.idle, self._retire_idle)
 
     def dismiss(self, worker: Worker) -> None:
@@ -131,6 +150,7 @@ class Pool:
         if not worker.ended.is_set():
             self._ending.add(worker)
         self._ending = {w for w in self._ending if not w.ended.is_set()}
+        self._keep_provisioned(worker)
         self._grow()
 
     def give_up(self, worker: Worker, failure: Failure) -> None:
@@ -156,11 +176,14 @@ class Pool:
         """End workers that had nothing to do for long, the longest idle first, but one."""
         self._sweep = None
         before = self._loop.time() - self._limits.idle
-        spare = [worker for worker in self._idle[:-1] if worker.idle_since <= before]
+        spare = [worker for worker in self._idle if worker.idle_since <= before]
+        spare = [worker for worker in spare if not worker.provisioned]
+        spare = spare[: max(0, len(self._workers) - self._kept)]
         for worker in spare:
             worker.stop()
-        if len(self._idle) > 1:
-            wait = self._idle[0].idle_since - before
+        if len(self._idle) > self._kept:
+            waiting = [worker for worker in self._idle if not worker.provisioned]
+            wait = min((w.idle_since for w in waiting), default=self._loop.time()) - before
             self._sweep = self._loop.call_later(max(wait, 0.01), self._retire_idle)
 
     def retire(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import shutil
 import time
 import uuid
@@ -11,19 +12,34 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from fairway.cloud.functions.interpreters import Interpreter, Interpreters, read_version
+from fairway.cloud.functions.interpreters import (
+    Interpreter,
+    Interpreters,
+    UnsupportedRuntime,
+    read_runtime,
+)
+from fairway.cloud.functions.job import Host, Job
+from fairway.cloud.functions.memory import MemoryWatch
 from fairway.cloud.functions.model import (
+    Alias,
     Function,
     Invocation,
     PayloadTooLarge,
+    TooManyRequests,
     UnknownFunction,
     WriteLog,
 )
+from fairway.cloud.functions.nodejs import NodeInterpreters
 from fairway.cloud.functions.nursery import Nursery
 from fairway.cloud.functions.pool import Limits, Pool
-from fairway.cloud.functions.worker import Host, Job
+from fairway.cloud.functions.quota import Quota
 
 MAX_REQUEST = 6 * 1024 * 1024  # bytes; "Lambda quotas": invocation payload, synchronous
+
+
+def _unqualify(arn: str) -> str:
+    """The ARN of a function without a version or alias: what all of them share."""
+    return ":".join(arn.split(":")[:7])
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +81,7 @@ class Functions:
         limits: Limits | None = None,
         clock: Callable[[], float] = time.time,
         new_id: Callable[[], uuid.UUID] = uuid.uuid4,
+        draw: Callable[[], float] = random.random,
     ) -> None:
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir(parents=True, mode=0o700)
@@ -74,6 +91,7 @@ class Functions:
         self._interpreters = Interpreters(inherited.get("PATH", os.defpath), scratch)
         own = self._interpreters.find_ours()
         kept = {name: inherited[name] for name in ("PATH", "HOME", "LANG") if name in inherited}
+        self._nodes = NodeInterpreters(inherited.get("PATH", os.defpath))
         self._nursery = Nursery(own, kept)
         self._host = Host(
             nursery=self._nursery,
@@ -83,7 +101,12 @@ class Functions:
             scratch=scratch,
             clock=clock,
             new_id=new_id,
+            watch=MemoryWatch(),
+            notice=self._notice_once,
         )
+        self._draw = draw
+        self._aliases: dict[str, Alias] = {}
+        self._quotas: dict[str, Quota] = {}
         self._pools: dict[str, Pool] = {}
         self._retired: list[Pool] = []
         self._noticed: set[str] = set()
@@ -104,6 +127,8 @@ class Functions:
             return
         interpreter = await self._choose_interpreter(function)
         await self._nursery.start()
+        quota = Quota(self._limits.workers)
+        self._quotas.setdefault(_unqualify(function.arn), quota).reserved = function.reserved
         current = self._pools.get(function.arn)
         pool = self._pools[function.arn] = Pool(function, interpreter, self._host, self._limits)
         pool.warm()
@@ -111,6 +136,10 @@ class Functions:
             for job in current.release_queue():
                 pool.submit(job)
             self._retire(current)
+
+    def set_aliases(self, aliases: Mapping[str, Alias]) -> None:
+        """Replace all aliases, by ARN; `invoke` takes those ARNs too."""
+        self._aliases = dict(aliases)
 
     async def remove(self, arn: str) -> None:
         """Forget a function. Invocations in flight finish. Nothing happens for an unknown one."""
@@ -126,26 +155,44 @@ class Functions:
         self._retired = [p for p in self._retired if not p.is_gone]
         self._retired.append(pool)
 
-    async def invoke(self, arn: str, payload: bytes, *, trace_id: str | None = None) -> Invocation:
+    async def invoke(
+        self,
+        arn: str,
+        payload: bytes,
+        *,
+        trace_id: str | None = None,
+        request_id: str | None = None,
+    ) -> Invocation:
         """Run one invocation to its end (see model.Invoke).
 
-        Raises TooManyRequests, UnknownFunction or PayloadTooLarge. A caller that
-        is cancelled lets the invocation go on, as Lambda does.
+        request_id: of an earlier attempt at the same event. Raises
+        TooManyRequests, UnknownFunction or PayloadTooLarge. A caller that is
+        cancelled lets the invocation go on, as Lambda does.
         """
-        pool = self._pools.get(arn)
+        alias = self._aliases.get(arn)
+        pool = self._pools.get(alias.choose(self._draw()) if alias else arn)
         if pool is None:
             raise UnknownFunction(arn)
         if len(payload) > MAX_REQUEST:
             raise PayloadTooLarge(
                 f"Request must be smaller than {MAX_REQUEST} bytes for the InvokeFunction operation"
             )
+        quota = self._quotas[_unqualify(pool.function.arn)]
+        quota.take(pool.function.name)
         job = Job(
-            request_id=str(self._host.new_id()),
+            request_id=request_id or str(self._host.new_id()),
             payload=payload,
             trace_id=trace_id or self._make_trace_id(),
+            invoked_arn=arn,
             outcome=asyncio.get_running_loop().create_future(),
+            release=quota.give_back,
         )
-        pool.submit(job)
+        job.outcome.add_done_callback(lambda _: job.note_unbegun_end())
+        try:
+            pool.submit(job)
+        except TooManyRequests:
+            job.outcome.cancel()
+            raise
         return await job.outcome
 
     def _make_trace_id(self) -> str:
@@ -155,7 +202,9 @@ class Functions:
         return f"Root=1-{int(self._host.clock()):08x}-{digits[:24]};Parent={parent};Sampled=0"
 
     async def _choose_interpreter(self, function: Function) -> Interpreter:
-        version = read_version(function.runtime)
+        language, version = read_runtime(function.runtime)
+        if language == "nodejs":
+            return await self._choose_node(function, version)
         found = await self._interpreters.find(version)
         if found is not None:
             return found
@@ -165,6 +214,24 @@ class Functions:
             f"{function.runtime} run on Python {own.version} instead."
         )
         return own
+
+    async def _choose_node(self, function: Function, version: str) -> Interpreter:
+        found = await self._nodes.find_nearest(version)
+        if found is None:
+            raise UnsupportedRuntime(
+                f"{function.name} needs Node.js {version}, and no Node.js is installed here",
+                hint=f"install Node.js {version} so that `node` is on the PATH",
+            )
+        if found.version != version:
+            self._notice_once(
+                f"Node.js {version} is not installed here: functions with the runtime "
+                f"{function.runtime} run on Node.js {found.version} instead."
+            )
+        self._notice_once(
+            "The AWS SDK for JavaScript is part of Lambda's Node.js runtimes but not of this "
+            "machine's Node.js: functions that use it need it in their package.json."
+        )
+        return found
 
     def _notice_once(self, text: str) -> None:
         if text not in self._noticed:

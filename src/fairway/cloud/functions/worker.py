@@ -5,9 +5,6 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
-import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
 from typing import Protocol
@@ -17,48 +14,22 @@ from fairway.cloud.functions.environment import build_environment
 from fairway.cloud.functions.failures import (
     Failure,
     explain_exit,
+    explain_memory,
     explain_size,
     explain_start,
     explain_timeout,
     read_init_error,
 )
 from fairway.cloud.functions.interpreters import Interpreter
+from fairway.cloud.functions.job import Host, Job
 from fairway.cloud.functions.logs import LogPipe, LogStream
-from fairway.cloud.functions.memory import PeakMemory
-from fairway.cloud.functions.model import Function, Invocation, WriteLog
-from fairway.cloud.functions.nursery import Exit, Launch, Nursery
+from fairway.cloud.functions.memory import Gauge
+from fairway.cloud.functions.model import Function, Invocation
+from fairway.cloud.functions.nursery import Exit, Launch
 from fairway.cloud.functions.report import Report
 
-
-@dataclass(frozen=True, slots=True)
-class Host:
-    """What all workers share. clock: epoch seconds; new_id: a random UUID."""
-
-    nursery: Nursery
-    inherited: Mapping[str, str]
-    base_environment: Callable[[Function], Mapping[str, str]]
-    write_log: WriteLog
-    scratch: Path
-    clock: Callable[[], float]
-    new_id: Callable[[], uuid.UUID]
-
-
-@dataclass(slots=True, eq=False)
-class Job:
-    """One invocation on its way. retried: its cold start has been tried a second time."""
-
-    request_id: str
-    payload: bytes
-    trace_id: str
-    outcome: asyncio.Future[Invocation]
-    expiry: asyncio.TimerHandle | None = None
-    retried: bool = False
-
-    def leave_queue(self) -> None:
-        """Stop its deadline in the queue: it no longer waits there."""
-        if self.expiry is not None:
-            self.expiry.cancel()
-            self.expiry = None
+# Seconds: a handler that answers sooner has hardly had the time to fill its memory.
+_BRIEF = 0.01
 
 
 class State(Enum):
@@ -93,7 +64,10 @@ class Worker:
         host: Host,
         owner: Owner,
         patience: float,
+        provisioned: bool = False,
     ) -> None:
+        self.was_ready = False
+        self.provisioned = provisioned
         self.state = State.STARTING
         self.idle_since = 0.0
         self.pid = 0
@@ -110,7 +84,7 @@ class Worker:
         self._log = LogStream(function.log_group, stream, host.write_log, host.clock)
         self._pipe = LogPipe(self._log)
         self._api = api.RuntimeApi(self)
-        self._memory: PeakMemory | None = None
+        self._memory: Gauge | None = None
         self._number = 0
         self._job: Job | None = None
         self._reply: api.Reply | None = None
@@ -128,13 +102,14 @@ class Worker:
     # --- starting ---------------------------------------------------------------
 
     async def _start(self) -> None:
+        runtime = f"{self._interpreter.language}:{self._interpreter.version}.local"
         self._log.write_line(
-            f"INIT_START Runtime Version: python:{self._interpreter.version}.local\t"
+            f"INIT_START Runtime Version: {runtime}\t"
             f"Runtime Version ARN: arn:aws:lambda:{self._function.region}::runtime:local"
         )
         try:
-            launch = await self._prepare_launch()
-            await self._host.nursery.wait_ready()
+            nest = await self._host.nursery.wait_ready()
+            launch = await self._prepare_launch(private_tmp=nest.mounts)
             self._started = self._loop.time()  # the nursery's own start is not the function's
             self._number, self.pid = await self._host.nursery.start_worker(launch, self._note_exit)
         except Exception as error:  # also what base_environment may raise: the job must not hang
@@ -145,13 +120,20 @@ class Worker:
             self._pipe.close_writing()
         if self.ended.is_set():
             return
-        self._memory = PeakMemory(self.pid)
+        self._memory = Gauge(self.pid)
+        self._host.watch.add(self)
         if self.state is State.GONE:  # stopped while it started
             await self._host.nursery.kill_worker(self._number)
 
-    async def _prepare_launch(self) -> Launch:
+    async def _prepare_launch(self, *, private_tmp: bool) -> Launch:
         temporary = self._folder / "tmp"
         temporary.mkdir(parents=True)
+        private_tmp = private_tmp and not self._needs_tmp()
+        if not private_tmp:
+            self._host.notice(
+                "Functions see this machine's own /tmp here; TMPDIR names a directory of each "
+                "worker's own."
+            )
         address = await self._api.open()
         environment = build_environment(
             self._function,
@@ -160,7 +142,8 @@ class Worker:
             runtime_api=address,
             log_stream=self._log.name,
             packages=self._interpreter.packages,
-            temporary=temporary,
+            temporary=None if private_tmp else temporary,
+            provisioned=self.provisioned,
         )
         return Launch(
             interpreter=self._interpreter,
@@ -168,7 +151,18 @@ class Worker:
             handler=self._function.handler,
             environment=environment,
             log=self._pipe.writing,
+            temporary=temporary if private_tmp else None,
         )
+
+    def _needs_tmp(self) -> bool:
+        """Whether what it runs lies in the machine's /tmp, which another /tmp would hide."""
+        needed = (
+            self._function.code,
+            self._interpreter.packages,
+            Path(self._interpreter.program),
+            self._folder,
+        )
+        return any(part.resolve().is_relative_to("/tmp") for part in needed)  # noqa: S108
 
     def _give_up_waiting(self) -> None:
         """Fail: initialization takes too long."""
@@ -200,10 +194,18 @@ class Worker:
         if self._job is not None:
             reply(api.refuse(403, "InvalidStateTransition", "an invocation is still unanswered"))
             return
+        if self.state is State.IDLE:  # asked again, over another connection: that one counts
+            self._reply = reply
+            return
         now = self._loop.time()
         self._timer.cancel()
         if self.state is State.STARTING:
+            if self._is_over_memory():
+                self._fail_start(explain_memory())
+                return
             self._init_duration = (now - self._started) * 1000
+            self.was_ready = True
+        self._host.watch.discard(self)
         self._reply = reply
         self.state = State.IDLE
         self.idle_since = now
@@ -216,6 +218,10 @@ class Worker:
             return b""
         if job is None or request_id != job.request_id:
             return api.refuse(400, "InvalidRequestID", "Invalid request ID")
+        if self._loop.time() - self._job_started > _BRIEF and self._is_over_memory():
+            self._end_with(job, explain_memory())
+            self.stop()
+            return b""
         if size > api.MAX_RESPONSE:
             self._end_with(job, explain_size(size))
             return api.refuse(
@@ -248,14 +254,17 @@ class Worker:
             "Content-Type: application/json\r\n"
             f"Lambda-Runtime-Aws-Request-Id: {job.request_id}\r\n"
             f"Lambda-Runtime-Deadline-Ms: {deadline}\r\n"
-            f"Lambda-Runtime-Invoked-Function-Arn: {self._function.arn}\r\n"
+            f"Lambda-Runtime-Invoked-Function-Arn: {job.invoked_arn}\r\n"
             f"Lambda-Runtime-Trace-Id: {job.trace_id}\r\n"
         )
         self._timer = self._loop.call_later(timeout, self._time_out)
         reply(api.render(200, headers.encode("latin-1", "replace"), job.payload))
 
     def _begin(self, job: Job) -> None:
+        job.begun = True
         self._job = job
+        if self._memory:
+            self._host.watch.add(self)
         self._job_started = self._loop.time()
         self._log.begin_tail()
         self._log.write_line(f"START RequestId: {job.request_id} Version: {self._function.version}")
@@ -290,7 +299,7 @@ class Worker:
             request_id=job.request_id,
             duration=(now - self._job_started) * 1000,
             memory_size=self._function.memory,
-            memory_used=self._memory.read(now) if self._memory else 0,
+            memory_used=self._read_memory(now),
             init_duration=self._init_duration,
             status=failure.status if failure else None,
         )
@@ -306,8 +315,33 @@ class Worker:
                 timed_out=failure.timed_out if failure else False,
                 duration=report.duration,
                 log_tail=self._log.read_tail(),
+                version=self._function.version,
             )
             job.outcome.set_result(outcome)
+        job.release()
+
+    # --- memory -----------------------------------------------------------------
+
+    def check_memory(self) -> None:
+        """End the process when it uses more memory than the function has."""
+        if self._memory is None or self._memory.look() <= self._function.memory * 1024:
+            return
+        if self._job is not None:
+            self._end_with(self._job, explain_memory())
+        self._fail_start(explain_memory())
+        self.stop()
+
+    def _is_over_memory(self) -> bool:
+        """Whether it has used too much for so short a time that nobody looked."""
+        if self._memory is None:
+            return False
+        peak = self._memory.read_peak(self._loop.time(), fresh=True)
+        return peak > self._function.memory * 1024
+
+    def _read_memory(self, now: float) -> int:
+        """MB used at most, as a report line says: no more than there is."""
+        peak = self._memory.read_peak(now) if self._memory else 0
+        return min(-(-peak // 1024), self._function.memory)
 
     # --- the end ----------------------------------------------------------------
 
@@ -317,6 +351,7 @@ class Worker:
             return
         self.state = State.GONE
         self._timer.cancel()
+        self._host.watch.discard(self)
         self._owner.dismiss(self)
         if self._number and not self.ended.is_set():
             self._task = self._loop.create_task(self._host.nursery.kill_worker(self._number))

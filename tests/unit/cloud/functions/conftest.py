@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import random
 import textwrap
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -33,15 +34,20 @@ class Trial:
     def texts(self) -> list[str]:
         return [text for _, _, _, text in self.records]
 
+    def told(self, about: str) -> list[str]:
+        return [notice for notice in self.notices if about in notice]
+
     def write_log(self, group: str, stream: str, lines: list[tuple[int, str]]) -> None:
         self.records += [(group, stream, when, text) for when, text in lines]
 
-    def build(self, source: str, name: str = "fn", **changes: Any) -> Function:
+    def build(
+        self, source: str, name: str = "fn", file: str = "app.py", **changes: Any
+    ) -> Function:
         text = textwrap.dedent(source)
-        digest = hashlib.sha256(text.encode()).hexdigest()
+        digest = hashlib.sha256((file + text).encode()).hexdigest()
         code = self.folder / f"code-{digest[:8]}"
         code.mkdir(exist_ok=True)
-        (code / "app.py").write_text(text)
+        (code / file).write_text(text)
         function = Function(
             arn=f"arn:aws:lambda:eu-west-1:000000000000:function:{name}",
             name=name,
@@ -61,6 +67,7 @@ class Trial:
         scenario: Callable[[Functions], Awaitable[Any]],
         *,
         inherited: dict[str, str] | None = None,
+        draw: Callable[[], float] = random.random,
         **limits: Any,
     ) -> Any:
         async def play() -> Any:
@@ -74,6 +81,7 @@ class Trial:
                 notice=self.notices.append,
                 scratch=self.scratch,
                 inherited=inherited or {"PATH": os.defpath, "HOME": str(self.folder)},
+                draw=draw,
                 limits=Limits(**{"workers": 4, **limits}),
             )
             try:

@@ -7,7 +7,6 @@ import re
 import pytest
 
 from fairway.cloud.functions.api import MAX_RESPONSE
-from fairway.cloud.functions.interpreters import UnsupportedRuntime
 from fairway.cloud.functions.model import PayloadTooLarge, UnknownFunction
 from fairway.cloud.functions.runtime import MAX_REQUEST
 
@@ -248,11 +247,3 @@ def test_a_cancelled_caller_does_not_stop_the_invocation(trial):
 
     trial.run(scenario)
     assert sum(text.startswith("REPORT") for text in trial.texts) == 3
-
-
-def test_node_is_refused_in_plain_words(trial):
-    async def scenario(functions):
-        with pytest.raises(UnsupportedRuntime, match=r"nodejs22\.x do not run locally yet"):
-            await functions.put(trial.build("", runtime="nodejs22.x"))
-
-    trial.run(scenario)

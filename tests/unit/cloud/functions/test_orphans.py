@@ -29,7 +29,7 @@ PARENT = """
                 if text.startswith("pids"):
                     print(text, flush=True)
         functions = Functions(
-            base_environment=lambda _: {}, write_log=write, notice=print,
+            base_environment=lambda _: {}, write_log=write, notice=lambda _: None,
             scratch=folder / "scratch", inherited={"PATH": os.defpath}, limits=Limits(workers=2),
         )
         function = Function(

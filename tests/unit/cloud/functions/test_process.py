@@ -4,10 +4,13 @@ import asyncio
 import json
 import os
 import shutil
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
+from tests.unit.cloud.functions.conftest import Trial
 
 ARN = "arn:aws:lambda:eu-west-1:000000000000:function:fn"
 
@@ -155,7 +158,7 @@ def test_another_interpreter_runs_when_it_is_there(trial, version):
     first, second = trial.run(scenario, inherited={"PATH": f"{folder}:{os.defpath}"})
     assert ".".join(map(str, first["version"])) == version
     assert first["pid"] == second["pid"]
-    assert trial.notices == []
+    assert not trial.told("Python")
 
 
 def find_interpreter(version):
@@ -180,7 +183,7 @@ def test_a_missing_interpreter_is_said_once_and_ours_is_used(trial):
 
     outcome = trial.run(scenario, inherited={"PATH": str(shim.parent)})
     assert outcome.error is None
-    assert trial.notices == [
+    assert trial.told("Python") == [
         "Python 3.12 is not installed here: functions with the runtime python3.12 run on "
         f"Python {ours} instead."
     ]
@@ -225,3 +228,50 @@ def test_nothing_is_left_after_close(trial, alive):
     assert pid in pids
     assert not any(alive(pid) for pid in pids)
     assert not trial.scratch.exists()
+
+
+def can_mount():
+    """Whether this system lets a process have a /tmp of its own."""
+    done = subprocess.run(
+        ["unshare", "--map-root-user", "--mount", "true"], capture_output=True, check=False
+    )
+    return done.returncode == 0
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or not can_mount(), reason="no mount namespaces for users here"
+)
+@pytest.mark.parametrize("file", ["app.py", "app.js"])
+def test_tmp_is_the_workers_own_where_the_system_allows_it(file):
+    """Page "Configure ephemeral storage for Lambda functions"."""
+    if file == "app.js" and shutil.which("node") is None:
+        pytest.skip("Node.js is not installed")
+    python = """
+        import os, tempfile
+        def handler(event, context):
+            open("/tmp/kept", "a").write("x")
+            return [len(open("/tmp/kept").read()), tempfile.gettempdir(), "TMPDIR" in os.environ]
+    """
+    node = """
+        const fs = require('fs'), os = require('os');
+        exports.handler = async () => {
+            fs.appendFileSync('/tmp/kept', 'x');
+            const text = fs.readFileSync('/tmp/kept', 'utf8');
+            return [text.length, os.tmpdir(), 'TMPDIR' in process.env];
+        };
+    """
+    runtime = "python3.11" if file == "app.py" else "nodejs20.x"
+
+    async def scenario(functions):
+        source = python if file == "app.py" else node
+        await functions.put(trial.build(source, file=file, runtime=runtime))
+        answers = [json.loads((await functions.invoke(ARN, b"{}")).payload) for _ in range(2)]
+        kept = list(trial.scratch.glob("worker-*/tmp/kept"))
+        return answers, len(kept)
+
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:  # /tmp would be hidden from it
+        trial = Trial(Path(folder))
+        answers, kept = trial.run(scenario, inherited={"PATH": os.environ["PATH"]})
+    assert answers == [[1, "/tmp", False], [2, "/tmp", False]]
+    assert kept == 1
+    assert not Path("/tmp/kept").exists()
