@@ -6,6 +6,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 # The tests share two cores well; more workers than that only help on larger machines.
 WORKERS ?= auto
+# These start local clouds and run one after the other: a cloud that is stopped for a moment
+# would lose its remembered port to one that another worker starts.
+CLOUDS := tests/lifecycle tests/parity
 
 .PHONY: demo test test-fast lint types imports reference format install clean
 
@@ -13,7 +16,8 @@ demo: $(VENV)/.installed ## Run the timestamp application on the local cloud and
 	@$(BIN)/python examples/demo.py
 
 test: $(VENV)/.dev-installed ## Run all tests.
-	$(BIN)/pytest -n $(WORKERS) --dist loadgroup
+	$(BIN)/pytest -n $(WORKERS) $(CLOUDS:%=--ignore=%)
+	$(BIN)/pytest $(CLOUDS)
 
 test-fast: $(VENV)/.dev-installed ## Run the tests that start no server: under a minute.
 	$(BIN)/pytest -n $(WORKERS) -m "not slow"

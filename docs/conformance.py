@@ -27,7 +27,6 @@ INTRODUCTION = """\
 What the local cloud does as AWS does, and where it differs. Each line is held by a test that
 runs against a real local cloud; the page named is the one of AWS's documentation that the test
 follows. What is not listed is not held by a test.
-
 """
 
 
@@ -37,9 +36,10 @@ class Collector:
     def __init__(self) -> None:
         self.cases: list[Case] = []
 
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
-        found = (read_case(item) for item in session.items)
-        self.cases = [case for case in found if case is not None]
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        found = [(item, read_case(item)) for item in items]
+        items[:] = [item for item, case in found if case is not None]
+        self.cases = [case for _, case in found if case is not None]
 
 
 def collect_cases(run: bool) -> list[Case] | None:

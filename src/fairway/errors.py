@@ -30,7 +30,7 @@ class FairwayError(Exception):
         self.detail = detail
 
 
-class InvalidApplication(FairwayError):  # noqa: N818 - reads as what it says
+class InvalidApplication(FairwayError):
     """The application has errors; `diagnostics` holds every one found."""
 
     def __init__(self, diagnostics: list[Diagnostic]) -> None:
@@ -39,17 +39,17 @@ class InvalidApplication(FairwayError):  # noqa: N818 - reads as what it says
         self.diagnostics = diagnostics
 
 
-class BundleFailed(FairwayError):  # noqa: N818
+class BundleFailed(FairwayError):
     """A function's source could not be turned into an archive."""
 
 
-class CloudUnavailable(FairwayError):  # noqa: N818
+class CloudUnavailable(FairwayError):
     """The local cloud did not start, or is not running."""
 
 
-class MissingCredentials(FairwayError):  # noqa: N818
+class MissingCredentials(FairwayError):
     """An environment on AWS was named and no credentials were found."""
 
 
-class DeploymentFailed(FairwayError):  # noqa: N818
+class DeploymentFailed(FairwayError):
     """CloudFormation refused or rolled back a change; the summary is the first real cause."""

@@ -20,6 +20,11 @@ from botocore.exceptions import ClientError
 from fairway.cloud.launch import CloudInfo, start_cloud, stop_cloud
 from fairway.events import ignore_events
 
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "conformance(case): a case of docs/conformance.md")
+
+
 REGION = "eu-west-1"
 BUCKET = "parity-artifacts"
 

@@ -21,21 +21,43 @@ def handler(event, context):
     return {"statusCode": 200, "headers": {"Content-Type": "text/plain"}, "body": body}
 """
 
-ROLE = {
-    "Type": "AWS::IAM::Role",
-    "Properties": {
-        "AssumeRolePolicyDocument": {
-            "Version": "2012-10-17",
-            "Statement": [
-                {
-                    "Effect": "Allow",
-                    "Principal": {"Service": "lambda.amazonaws.com"},
-                    "Action": "sts:AssumeRole",
-                }
-            ],
+
+def role(*statements: Template) -> Template:
+    """A function's role; statements: what it may do."""
+    policies = [
+        {
+            "PolicyName": "own",
+            "PolicyDocument": {"Version": "2012-10-17", "Statement": list(statements)},
         }
-    },
-}
+    ]
+    return {
+        "Type": "AWS::IAM::Role",
+        "Properties": {
+            "AssumeRolePolicyDocument": {
+                "Version": "2012-10-17",
+                "Statement": [
+                    {
+                        "Effect": "Allow",
+                        "Principal": {"Service": "lambda.amazonaws.com"},
+                        "Action": "sts:AssumeRole",
+                    }
+                ],
+            },
+            **({"Policies": policies} if statements else {}),
+        },
+    }
+
+
+ROLE = role()
+
+
+def allow(*actions: str, on: str) -> Template:
+    """A statement that allows actions on a resource of the template, by its logical id."""
+    return {
+        "Effect": "Allow",
+        "Action": list(actions),
+        "Resource": {"Fn::GetAtt": [on, "Arn"]},
+    }
 
 
 def template(resources: Template, outputs: Template | None = None) -> Template:
@@ -107,7 +129,7 @@ def balanced(bucket: str, key: str) -> Template:
     return template(
         {
             **network(),
-            "Role": ROLE,
+            "Role": role(allow("dynamodb:PutItem", "dynamodb:Scan", on="Entries")),
             "Entries": table(),
             "Api": function(bucket, key, Environment={"Variables": {"TABLE": {"Ref": "Entries"}}}),
             "Permission": {

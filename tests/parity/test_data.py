@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import pytest
+from tests.parity.cases import holds
 from tests.parity.conftest import Cloud
 from tests.parity.templates import table, template
 
 pytestmark = pytest.mark.slow
 
 
+@holds(
+    "DynamoDB",
+    "AWS::DynamoDB::Table",
+    "recovery, expiry, encryption and tags are kept and shown",
+    "recorded",
+)
 def test_table_settings_are_applied_and_changed(cloud: Cloud, stack: str) -> None:
     entries = table(
         PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True},
@@ -56,6 +63,11 @@ INDEX = [
 ]
 
 
+@holds(
+    "CloudFormation",
+    "Update behaviors of stack resources",
+    "a replaced table gets a new name, and a rollback brings back every row",
+)
 @pytest.mark.parametrize(
     "change",
     [
@@ -91,6 +103,7 @@ def test_replaced_table_has_a_new_name_and_rollback_keeps_rows(
     assert name not in cloud.client("dynamodb").list_tables()["TableNames"]
 
 
+@holds("CloudFormation", "Name type", "a generated name is never used again")
 def test_generated_names_are_never_reused(cloud: Cloud, stack: str) -> None:
     cloud.deploy(stack, template({"T": table()}))
     first = cloud.resource(stack, "T")
@@ -100,6 +113,11 @@ def test_generated_names_are_never_reused(cloud: Cloud, stack: str) -> None:
     assert cloud.resource(stack, "T").startswith(f"{stack}-T-")
 
 
+@holds(
+    "DynamoDB",
+    "Using deletion protection to protect your table",
+    "a protected table is not deleted with its stack",
+)
 def test_deletion_protection_holds(cloud: Cloud, stack: str) -> None:
     protected = table(DeletionProtectionEnabled=True)
     cloud.deploy(stack, template({"T": protected}))
@@ -110,6 +128,11 @@ def test_deletion_protection_holds(cloud: Cloud, stack: str) -> None:
     assert cloud.delete(stack) == "DELETE_COMPLETE"
 
 
+@holds(
+    "CloudFormation",
+    "DeletionPolicy attribute",
+    "RetainExceptOnCreate deletes after a failed creation and keeps afterwards",
+)
 def test_retain_except_on_create(cloud: Cloud, stack: str) -> None:
     kept = {**table(), "DeletionPolicy": "RetainExceptOnCreate"}
     broken = {
@@ -129,6 +152,9 @@ def test_retain_except_on_create(cloud: Cloud, stack: str) -> None:
     cloud.client("dynamodb").delete_table(TableName=name)
 
 
+@holds(
+    "S3", "AWS::S3::Bucket", "a bucket with objects is not deleted; its settings are kept and shown"
+)
 def test_bucket_settings_and_guard(cloud: Cloud, stack: str) -> None:
     encryption = {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
     bucket = {
@@ -175,6 +201,11 @@ def test_bucket_settings_and_guard(cloud: Cloud, stack: str) -> None:
     assert cloud.delete(stack) == "DELETE_COMPLETE"
 
 
+@holds(
+    "CloudFormation",
+    "AWS resource and property types reference",
+    "queues, topics, keys, log groups and alarms are made as described",
+)
 def test_messaging_keys_logs_and_alarms(cloud: Cloud, stack: str) -> None:
     resources = {
         "Queue": {"Type": "AWS::SQS::Queue", "Properties": {"VisibilityTimeout": 45}},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.parity.cases import holds
 from tests.parity.conftest import Cloud
 from tests.parity.templates import network, template
 
@@ -41,6 +42,12 @@ def read_acl(cloud: Cloud, acl: str) -> dict[str, Any]:
     return dict(found[0])
 
 
+@holds(
+    "EC2",
+    "AWS::EC2::NetworkAclEntry",
+    "a network ACL and its entries are kept and shown",
+    "recorded",
+)
 def test_network_acl_lives_and_dies(cloud: Cloud, stack: str) -> None:
     resources = acl_resources()
     assert cloud.deploy(stack, template(resources)) == "CREATE_COMPLETE"
@@ -70,6 +77,7 @@ def test_network_acl_lives_and_dies(cloud: Cloud, stack: str) -> None:
     assert acl["NetworkAclId"] not in {a["NetworkAclId"] for a in listed}
 
 
+@holds("EC2", "AWS::EC2::NetworkAclEntry", "a malformed address block is refused")
 def test_bad_acl_entry_rolls_back_with_the_cause(cloud: Cloud, stack: str) -> None:
     resources = acl_resources()
     resources["Entry"]["Properties"]["CidrBlock"] = "10.0.0.0/99"
@@ -79,6 +87,12 @@ def test_bad_acl_entry_rolls_back_with_the_cause(cloud: Cloud, stack: str) -> No
     assert "10.0.0.0/24" not in {v["CidrBlock"] for v in vpcs}
 
 
+@holds(
+    "EC2",
+    "AWS::EC2::SecurityGroupEgress",
+    "rules are kept, and a first egress rule removes the default one",
+    "recorded",
+)
 def test_security_group_rules(cloud: Cloud, stack: str) -> None:
     group = {"Fn::GetAtt": ["Group", "GroupId"]}
     rule = {"GroupId": group, "IpProtocol": "tcp", "FromPort": 443, "ToPort": 443}
@@ -107,6 +121,12 @@ def test_security_group_rules(cloud: Cloud, stack: str) -> None:
     assert found["IpPermissions"] == []
 
 
+@holds(
+    "EC2",
+    "AWS::EC2::VPCEndpoint",
+    "routes, endpoints, gateways and flow logs are kept and shown",
+    "recorded",
+)
 def test_flow_log_endpoint_and_routes(cloud: Cloud, stack: str) -> None:
     resources = {
         **network(),
@@ -172,6 +192,7 @@ def test_flow_log_endpoint_and_routes(cloud: Cloud, stack: str) -> None:
     assert endpoint["VpcEndpoints"][0]["RouteTableIds"] == [cloud.resource(stack, "Routes")]
 
 
+@holds("EC2", "DescribeManagedPrefixLists", "the prefix lists of gateway endpoints have ids")
 @pytest.mark.parametrize("service", ["dynamodb", "s3"])
 def test_prefix_lists_have_ids(cloud: Cloud, service: str) -> None:
     name = f"com.amazonaws.{cloud.info.region}.{service}"

@@ -24,7 +24,7 @@ _UNCHANGED = ("didn't contain changes", "No updates are to be performed")
 _NOT_CAUSES = ("Resource creation cancelled", "Resource update cancelled", "The following resource")
 
 
-class Interrupted(Exception):  # noqa: N818
+class Interrupted(Exception):
     """Nobody waits for the outcome any more; CloudFormation goes on by itself."""
 
 

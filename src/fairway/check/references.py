@@ -56,12 +56,12 @@ def _check_link(app: App, name: str, target: str, access: str) -> Iterator[Diagn
 
 
 def _check_reach(app: App, name: str, target: str) -> Iterator[Diagnostic]:
-    """An existing network gets no endpoints of ours: whether Lambda's API is in reach is its own."""
+    """An existing network gets no endpoints of ours: it must reach Lambda's API by itself."""
     existing = app.network is not None and app.network.existing is not None
     if existing and isinstance(app.components.get(target), Function):
         yield Diagnostic(
             "unreachable-link",
-            f"'{name}' calls '{target}' from an existing network, which needs a way to Lambda's API",
+            f"'{name}' calls '{target}' from an existing network, and needs a way to Lambda's API",
             app.place("components", name, "uses", target, of_key=True),
             "see that the network has an interface endpoint for Lambda, or a NAT gateway",
             Severity.WARNING,

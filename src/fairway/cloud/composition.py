@@ -9,8 +9,11 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from fairway.cloud.control import patches
+from fairway.cloud.control import function_patches, identity, patches
+from fairway.cloud.control.asynchronous import AsyncInvocations
 from fairway.cloud.control.coverage import RECORDED
+from fairway.cloud.control.destinations import Destinations
+from fairway.cloud.control.durable import stacks
 from fairway.cloud.control.emulator import (
     CloudWatchLogs,
     Emulator,
@@ -20,9 +23,19 @@ from fairway.cloud.control.emulator import (
 )
 from fairway.cloud.control.gateway import Gateway
 from fairway.cloud.control.invocation import Executor
+from fairway.cloud.control.invoke_api import InvokeApi
+from fairway.cloud.control.journal import Journal
 from fairway.cloud.control.logs import LogBuffer
+from fairway.cloud.control.permissions import Permissions
 from fairway.cloud.control.ports import PortBook
 from fairway.cloud.control.reconcile import Reconciler
+from fairway.cloud.control.requests import Change
+from fairway.cloud.control.restore import (
+    adopt_snapshots,
+    follow_engine,
+    make_code_blobs,
+    restore_services,
+)
 from fairway.cloud.control.settings import CloudSettings
 from fairway.cloud.control.snapshots import Stores
 from fairway.cloud.control.state import StateKeeper
@@ -36,35 +49,54 @@ GATEWAY = "aws-apis"
 
 
 class Cloud:
-    """One local cloud in this process. inherited: the environment it was started with."""
+    """One local cloud in this process. inherited: the environment it was started with.
 
-    def __init__(self, settings: CloudSettings, inherited: Mapping[str, str]) -> None:
+    journal: what is written goes through it; keep: whether anything is written, off
+    only where the price of writing is measured.
+    """
+
+    def __init__(
+        self,
+        settings: CloudSettings,
+        inherited: Mapping[str, str],
+        journal: Journal | None = None,
+        keep: bool = True,
+    ) -> None:
         self.settings = settings
         self.notices = Notices()
         self._inherited = dict(inherited)
         self._ports = PortBook(settings.directory / "ports.json")
         self._emulator = Emulator(settings)
+        self._permissions = Permissions()
+        self._keeper = StateKeeper(journal or Journal(settings.state), self.notices.add, keep=keep)
         self._started = time.time()
         self.endpoint = ""
 
     async def start(self) -> None:
         """Come up with the kept state; when it returns, everything restored is served."""
+        opened = self._keeper.open()
+        for sentence in opened.damage:
+            self.notices.add(sentence)
+        self.settings.directory.chmod(0o700)  # rows and archives are nobody else's to read
         remove_leftovers(self.settings.state)
         listening = self._listen()
         port = listening.getsockname()[1]
         self.endpoint = f"http://127.0.0.1:{port}"
         configure_environment(self.settings, port)
-        self._emulator.import_services()
+        identity.guard_identity(self.settings, self._tell_denial)
+        self._services = restore_services(self._emulator, self._keeper, opened.groups)
+        self._blobs = make_code_blobs()
+        self._sessions = identity.open_sessions()
         self._logs = LogBuffer(CloudWatchLogs(self.settings), lambda: int(time.time() * 1000))
         self._make_functions()
         self._make_edge()
-        self._keeper = StateKeeper(self._emulator, self._emulator.services)
         loop = asyncio.get_running_loop()
-        self._loop = loop
-        patches.patch_invocations(Executor(loop, self._functions.invoke))
+        self._adopt_invocations(loop)
         await self._functions.start()
         await self._reconciler.settle()
-        self._emulator.start_engine(self._patch_engine)
+        self._keeper.start()
+        self._emulator.start_engine(self._patch_engine, self._services.rebuild, self._settle_engine)
+        self._renewing = asyncio.create_task(self._renew_sessions())
         await self._emulator.serve(Gateway(self._emulator.application, self), listening)
 
     def _listen(self) -> Any:
@@ -92,7 +124,7 @@ class Cloud:
     def _make_edge(self) -> None:
         from fairway.cloud.edge.server import Edge
 
-        self._front = EdgeFront(Edge(drain=1.0), self._functions.invoke)
+        self._front = EdgeFront(Edge(drain=1.0), self._functions.invoke, self._permissions.permit)
         self._moves: list[tuple[str, str]] = []
         self._reconciler = Reconciler(
             stores=_open_stores(),
@@ -104,24 +136,62 @@ class Cloud:
             moved=lambda old, new: self._moves.append((old, new)),
         )
 
+    def _adopt_invocations(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Whoever invokes a function through the AWS APIs reaches our runtime."""
+        destinations = Destinations(lambda arn, payload: intake.submit(arn, payload))
+        self._events = AsyncInvocations(
+            invoke=self._functions.invoke,
+            deliver=destinations.deliver,
+            report=self.notices.add,
+        )
+        intake = function_patches.EventIntake(loop, self._events)
+        function_patches.patch_executor(Executor(loop, self._functions.invoke))
+        function_patches.patch_invoke(
+            InvokeApi(
+                self._functions.invoke,
+                self._events,
+                function_patches.find_target,
+                function_patches.count_invocation,
+            )
+        )
+        function_patches.patch_events_to_functions(intake)
+        function_patches.patch_event_sources()
+        function_patches.patch_environment_limit()
+
     def _describe_environment(self, function: Function) -> Mapping[str, str]:
-        """What every worker needs to reach this cloud."""
-        return {
-            "AWS_ENDPOINT_URL": self.endpoint,
-            "AWS_ACCESS_KEY_ID": self.settings.access_key,
-            "AWS_SECRET_ACCESS_KEY": self.settings.secret_key,
-        }
+        """What a worker needs to reach this cloud: as its function's role, and nobody else."""
+        credentials = self._sessions.issue(function.role_arn, function.name)
+        return {"AWS_ENDPOINT_URL": self.endpoint, **credentials}
+
+    def _tell_denial(self, denial: identity.Denial) -> None:
+        """A function lacks a permission: say what to write into fairway.yml."""
+        sentence = identity.word_denial(denial, identity.find_component_tag)
+        if sentence:
+            self.notices.add(sentence)
+
+    async def _renew_sessions(self) -> None:
+        while True:
+            await asyncio.sleep(identity.RENEW_SECONDS)
+            functions = self._reconciler.list_functions()
+            self._sessions.keep({(f.role_arn, f.name) for f in functions})
 
     def _patch_engine(self) -> None:
         patches.patch_engine(
             assign=self._ports.assign,
-            changed=self._reconciler.mark,
-            finished=self._save_soon,
+            changed=self._mark_changed,
+            finished=self._keeper.mark_finished,
         )
+        stacks.record_operations(self._services.notes.note_write)
 
-    def _save_soon(self) -> None:
-        """A stack operation ended; called on any thread."""
-        self._loop.call_soon_threadsafe(self._keeper.request_save)
+    def _mark_changed(self) -> None:
+        """A store changed; called on any thread."""
+        self._permissions.forget()
+        self._reconciler.mark()
+
+    async def _settle_engine(self) -> None:
+        """Follow what the engine imported; end what a kill interrupted."""
+        await follow_engine(self._services, self.notices.add)
+        await adopt_snapshots(self._emulator, self._services, self._keeper)
 
     # --- what the gateway asks (control.gateway.Control) ------------------------
 
@@ -142,9 +212,13 @@ class Cloud:
     async def settle(self, service: str) -> None:
         """Wait until changes are served; a direct change is one too."""
         if service != "cloudformation":
-            self._reconciler.mark()
+            self._mark_changed()
         await self._reconciler.settle()
         self._follow_moves()
+
+    async def save(self, change: Change, touched: set[str]) -> str | None:
+        """Write what a request changed; why that was not possible, or None."""
+        return await self._keeper.save(change, touched)
 
     def describe(self) -> dict[str, Any]:
         """The status document: see `launch.read_status`."""
@@ -191,11 +265,14 @@ class Cloud:
 
     async def stop(self) -> None:
         """End in order: no new requests, no workers, state saved."""
+        self._renewing.cancel()
         await self._emulator.stop()
         await self._front.close_all()
+        await self._events.close()
         await self._functions.close()
         self._logs.flush()
-        await self._keeper.close()
+        if await self._keeper.close():
+            self._blobs.remove_unused()
         self._reconciler.sweep_code()
         remove_leftovers(self.settings.state)
 

@@ -22,6 +22,9 @@ __all__ = ["CloudInfo", "find_cloud", "read_status", "start_cloud", "stop_cloud"
 START_TIMEOUT = 30.0
 """Seconds from start to ready before the start is given up."""
 
+TAKEN_TIMEOUT = 20.0
+"""Seconds to wait for a cloud whose supervisor is gone to end, or for another start to be ready."""
+
 _TAIL = 15
 _TAKEN = 4  # as supervisor.TAKEN
 
@@ -45,23 +48,41 @@ def start_cloud(directory: Path, region: str, report: Report) -> CloudInfo:
     running = find_cloud(directory)
     if running is not None:
         return running
-    directory.mkdir(parents=True, exist_ok=True)
     report(StepStarted("Starting the local cloud"))
     began = time.monotonic()
-    process, ready = _spawn(directory, region)
     try:
-        is_ready = _wait_ready(ready)
-    except BaseException:  # an interrupt above all: nobody would know of it
-        _end(process)
-        raise
-    finally:
-        os.close(ready)
-    info = find_cloud(directory) if is_ready else _find_started_meanwhile(directory, process)
-    if info is None:
-        _end(process)
-        raise _explain(directory)
+        directory.mkdir(parents=True, exist_ok=True)
+        info = _start(directory, region)
+    except OSError as error:
+        raise CloudUnavailable(
+            f"The local cloud keeps its state in {directory}, which cannot be written: "
+            f"{error.strerror}",
+            hint="make the directory writable for you and its disk not full; nothing was changed",
+        ) from error
     report(StepFinished("Starting the local cloud", time.monotonic() - began, info.endpoint))
     return info
+
+
+def _start(directory: Path, region: str) -> CloudInfo:
+    """Start a process until one is ready; it waits for one that is ending to be gone."""
+    deadline = time.monotonic() + TAKEN_TIMEOUT
+    while True:
+        process, ready = _spawn(directory, region)
+        try:
+            is_ready = _wait_ready(ready)
+        finally:
+            os.close(ready)
+        info = find_cloud(directory) if is_ready else _find_started_meanwhile(directory, process)
+        if info is not None:
+            return info
+        if process.poll() != _TAKEN:
+            _end(process)
+            raise _explain(directory)
+        if time.monotonic() > deadline:
+            raise CloudUnavailable(
+                f"Another process holds the local cloud of {directory} and does not answer",
+                hint=f"see who has it open and end it: fuser {directory / 'cloud.lock'}",
+            )
 
 
 def _spawn(directory: Path, region: str) -> tuple[subprocess.Popen[bytes], int]:
@@ -96,10 +117,10 @@ def _wait_ready(ready: int) -> bool:
 
 
 def _find_started_meanwhile(directory: Path, process: subprocess.Popen[bytes]) -> CloudInfo | None:
-    """Two starts at once: the one that lost the lock uses the one that won, when it is ready."""
+    """The lock was taken: by another start, which is used when it is ready, or by one ending."""
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(1.0)
-    deadline = time.monotonic() + 10.0
+    deadline = time.monotonic() + 0.3
     while process.returncode == _TAKEN and time.monotonic() < deadline:
         info = find_cloud(directory)
         if info is not None:

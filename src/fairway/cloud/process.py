@@ -28,6 +28,9 @@ from fairway.cloud.supervisor import TAKEN, UNABLE, Supervisor
 LOG_LIMIT = 2_000_000
 """Bytes of cloud.log before it is rotated; two are kept."""
 
+STOP_LIMIT = 10.0
+"""Seconds for stopping in order; a cloud that cannot be stopped would keep its directory."""
+
 _ORPHAN_CHECK = 1.0
 
 
@@ -44,12 +47,16 @@ def main(arguments: list[str]) -> int:
     """Run until told to stop; returns the exit code."""
     asked = parse_arguments(arguments)
     directory = asked.directory.resolve()
-    directory.mkdir(parents=True, exist_ok=True)
-    lock = lock_directory(directory)
-    if lock is None:
-        sys.stderr.write("another cloud is running on this directory\n")
-        return TAKEN
-    settings = load_settings(directory, asked.region)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        lock = lock_directory(directory)
+        if lock is None:
+            sys.stderr.write("another cloud is running on this directory\n")
+            return TAKEN
+        settings = load_settings(directory, asked.region)
+    except OSError as error:
+        sys.stderr.write(f"{error.filename} cannot be written: {error.strerror}\n")
+        return UNABLE
     token = secrets.token_hex(8)
     supervisor_pid = os.getpid()
     started = read_start(supervisor_pid) or ""
@@ -70,10 +77,19 @@ def main(arguments: list[str]) -> int:
                 token=token,
             )
         )
-        _tell_ready(asked.ready_fd)
+        if not _tell_ready(asked.ready_fd) and is_first:
+            # Whoever started it was interrupted meanwhile and will not stop it.
+            os.kill(supervisor_pid, signal.SIGTERM)
+
+    is_first = True
 
     def child(restarts: int) -> int:
-        return asyncio.run(run_cloud(settings, publish, supervisor_pid, restarts))
+        nonlocal is_first
+        is_first = restarts == 0
+        # Not asyncio.run, which waits for every task: an operation of the emulator may wait for
+        # minutes, and everything is saved. The supervisor ends the process at once.
+        loop = asyncio.new_event_loop()
+        return loop.run_until_complete(run_cloud(settings, publish, supervisor_pid, restarts))
 
     try:
         return Supervisor(child, _say).run()
@@ -93,11 +109,16 @@ def lock_directory(directory: Path) -> int | None:
     return descriptor
 
 
-def _tell_ready(descriptor: int | None) -> None:
-    if descriptor is not None:
-        with contextlib.suppress(OSError):  # told already, or nobody waits
-            os.write(descriptor, b"R")
-            os.close(descriptor)
+def _tell_ready(descriptor: int | None) -> bool:
+    """Write the byte that says ready; False when nobody waits for it, or no longer."""
+    if descriptor is None:
+        return True
+    try:
+        os.write(descriptor, b"R")
+        os.close(descriptor)
+    except OSError:
+        return False
+    return True
 
 
 def _say(text: str) -> None:
@@ -120,18 +141,23 @@ async def run_cloud(
     restarts: int,
 ) -> int:
     """Run the cloud in this process until SIGTERM, SIGINT or the supervisor's end."""
-    from fairway.cloud.composition import Cloud
+    from fairway.cloud.control.journal import StateUnusable
 
     configure_logging(settings.directory)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    cloud = Cloud(settings, os.environ)
-    if restarts:
-        cloud.notices.add(f"The cloud died and was started again ({restarts} times so far).")
     try:
+        from fairway.cloud.composition import Cloud
+
+        cloud = Cloud(settings, os.environ)
+        if restarts:
+            cloud.notices.add(f"The cloud died and was started again ({restarts} times so far).")
         await cloud.start()
+    except StateUnusable as error:  # in the user's hands: no traceback, and no other attempt
+        _say(f"the cloud could not start: {error}")
+        return UNABLE
     except Exception as error:
         logging.getLogger(__name__).exception("the cloud could not start")
         _say(f"the cloud could not start: {type(error).__name__}: {error}")
@@ -142,7 +168,11 @@ async def run_cloud(
         publish(cloud.endpoint)
         await _wait_for_end(stop, supervisor_pid)
     finally:
-        await cloud.stop()
+        try:
+            async with asyncio.timeout(STOP_LIMIT):
+                await cloud.stop()
+        except TimeoutError:
+            _say(f"the cloud did not stop in order within {STOP_LIMIT:g} s; ending it")
     return 0
 
 

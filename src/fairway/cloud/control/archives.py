@@ -16,7 +16,7 @@ UNZIPPED_LIMIT = 262_144_000
 ENTRY_LIMIT = 100_000
 
 
-class UnsafeArchive(ValueError):  # noqa: N818 - reads as what it says
+class UnsafeArchive(ValueError):
     """The archive is damaged, too large, or reaches outside its folder."""
 
 

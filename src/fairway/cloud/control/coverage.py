@@ -21,23 +21,26 @@ REAL: frozenset[str] = frozenset(
         "AWS::ElasticLoadBalancingV2::ListenerRule",
         "AWS::ElasticLoadBalancingV2::LoadBalancer",
         "AWS::ElasticLoadBalancingV2::TargetGroup",
+        "AWS::IAM::ManagedPolicy",
+        "AWS::IAM::Role",
         "AWS::Lambda::Alias",
+        "AWS::Lambda::EventInvokeConfig",
+        "AWS::Lambda::EventSourceMapping",
         "AWS::Lambda::Function",
+        "AWS::Lambda::Permission",
         "AWS::Lambda::Version",
         "AWS::Logs::LogGroup",
         "AWS::S3::Bucket",
+        "AWS::S3::BucketPolicy",
         "AWS::SNS::Topic",
         "AWS::SQS::Queue",
+        "AWS::SQS::QueuePolicy",
     }
 )
 
 _NETWORK = (
     "Networks are recorded: VPCs, subnets, routes, gateways, endpoints, network ACLs, security "
     "groups and flow logs neither carry nor filter local traffic."
-)
-_PERMISSIONS = (
-    "Permissions are recorded: roles, function permissions and the policies of buckets and "
-    "queues do not limit local calls yet."
 )
 _KEYS = "Encryption keys are recorded: local data is not encrypted with them."
 
@@ -59,13 +62,8 @@ RECORDED: dict[str, str] = {
     "AWS::EC2::VPC": _NETWORK,
     "AWS::EC2::VPCEndpoint": _NETWORK,
     "AWS::EC2::VPCGatewayAttachment": _NETWORK,
-    "AWS::IAM::ManagedPolicy": _PERMISSIONS,
-    "AWS::IAM::Role": _PERMISSIONS,
     "AWS::KMS::Alias": _KEYS,
     "AWS::KMS::Key": _KEYS,
-    "AWS::Lambda::Permission": _PERMISSIONS,
-    "AWS::S3::BucketPolicy": _PERMISSIONS,
-    "AWS::SQS::QueuePolicy": _PERMISSIONS,
 }
 """What a type does only as a record, as a sentence for the user."""
 
@@ -75,13 +73,25 @@ PARTLY: dict[str, str] = {
         "Tables store rows; their encryption and point-in-time recovery are recorded."
     ),
     "AWS::ElasticLoadBalancingV2::LoadBalancer": (
-        "Load balancers serve requests; access logs are not written, and HTTPS listeners "
-        "answer in plain HTTP."
+        "Load balancers serve requests on this machine only, whatever their subnets and security "
+        "groups; access logs are not written, and HTTPS listeners answer in plain HTTP."
+    ),
+    "AWS::IAM::Role": (
+        "Roles limit every call that a function makes; what runs on its behalf (event sources, "
+        "logs, encryption) is not limited by them."
     ),
     "AWS::Lambda::Function": (
-        "Functions run; their memory limit is not enforced, and other versions of Python than "
-        "are installed run on this one."
+        "Functions run; other versions of Python or Node.js than are installed run on the nearest "
+        "one, /tmp has no limit of its own, and architecture, network placement and encryption "
+        "are recorded."
     ),
+    "AWS::Lambda::Permission": (
+        "Function permissions are enforced for load balancers and HTTP APIs; topics, buckets and "
+        "rules invoke functions without one."
+    ),
+    "AWS::Logs::LogGroup": "Log groups keep lines; their encryption is recorded.",
+    "AWS::SNS::Topic": "Topics deliver; their encryption is recorded.",
+    "AWS::SQS::Queue": "Queues deliver; their encryption is recorded.",
     "AWS::S3::Bucket": "Buckets store objects; their encryption and life cycle are recorded.",
 }
 """What a real type leaves out, as a sentence for the user."""

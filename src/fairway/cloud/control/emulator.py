@@ -11,26 +11,29 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
-import json
 import logging
 import os
 import socket
+import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import uvicorn
 
+from fairway.cloud.control.durable.stores import State
 from fairway.cloud.control.logs import Line
 from fairway.cloud.control.settings import CloudSettings
-from fairway.cloud.control.state import State
 
 Scope = MutableMapping[str, Any]
 Application = Callable[[Scope, Callable[..., Any], Callable[..., Any]], Any]
+
+Kept = Callable[[str, Any], State]
+"""A service's name and module to its kept state; empty when there is none."""
 
 _FIRST = ("dynamodb", "s3", "lambda_svc", "alb", "apigateway", "cloudwatch_logs")
 _ENGINE = "cloudformation"
@@ -42,7 +45,7 @@ def configure_environment(settings: CloudSettings, port: int) -> None:
     temporary.mkdir(parents=True, exist_ok=True)
     os.environ.update(
         {
-            "AUTH": "false",
+            "AUTH": "true",
             "BIND_HOST": "127.0.0.1",
             "CLOUDTRAIL_RECORDING": "0",
             "DOCKER_HOST": "unix:///nonexistent/docker.sock",
@@ -71,51 +74,84 @@ class Emulator:
         self._app: Any = None
         self._server: _QuietServer | None = None
         self._serving: asyncio.Task[None] | None = None
+        self._starting: asyncio.Task[None] | None = None
+        self._is_imported = False
         self.engine_ready = asyncio.Event()
         self.engine_failure: BaseException | None = None
 
-    def import_services(self) -> None:
-        """Import what the data plane needs, and restore every service but the engine."""
+    def import_services(self, kept: Kept, known: Collection[str]) -> None:
+        """Import what the data plane needs, and restore every service but the engine.
+
+        known: services that kept has something of.
+        """
         self._app = importlib.import_module("ministack.app")
+        self._is_imported = False
         responses = importlib.import_module("ministack.core.responses")
         responses.set_request_account_id(self._settings.access_key)
         responses.set_request_region(self._settings.region)
         for name in _FIRST:
             self._app._get_module(name)
-        for key in self.names():
-            if key != _ENGINE:
-                self._restore(key)
+        for service in sorted(set(known) & self._app._state_map.keys()):
+            if service != _ENGINE:
+                self._restore(service, kept)
 
-    def _restore(self, key: str) -> None:
-        state = self.load(key)
+    def _restore(self, service: str, kept: Kept) -> None:
+        module = self._app._get_module(self._app._state_map[service])
+        state = kept(service, module)
         if state:
-            self._app._get_module(self._app._state_map[key]).load_persisted_state(state)
+            module.load_persisted_state(state)
 
-    def start_engine(self, patch: Callable[[], None]) -> None:
+    def start_engine(
+        self, patch: Callable[[], None], kept: Kept, settle: Callable[[], Awaitable[None]]
+    ) -> None:
         """Import the CloudFormation engine in a thread, patch it, then restore its stacks.
 
         patch runs in that thread after the import and before the first stack
-        operation can be asked for.
+        operation can be asked for; settle runs on the loop after it.
         """
         loop = asyncio.get_running_loop()
         self._app._MAIN_LOOP = loop
         loop.set_default_executor(ThreadPoolExecutor(32, thread_name_prefix="control"))
 
         def load() -> None:
-            try:
-                importlib.import_module("ministack.services.cloudformation")
-                self._app._get_module(_ENGINE)
-                self._app._get_module("eventbridge").start_scheduler()
-                self._app._get_module("scheduler").start_scheduler()
-                patch()
-                self._restore(_ENGINE)
-            except BaseException as error:
-                logging.getLogger(__name__).exception("The CloudFormation engine did not start")
-                self.engine_failure = error
-            with contextlib.suppress(RuntimeError):  # the loop may have been closed meanwhile
-                loop.call_soon_threadsafe(self.engine_ready.set)
+            importlib.import_module("ministack.services.cloudformation")
+            self._app._get_module(_ENGINE)
+            self._app._get_module("eventbridge").start_scheduler()
+            self._app._get_module("scheduler").start_scheduler()
+            patch()
+            self._restore(_ENGINE, kept)
 
-        threading.Thread(target=load, name="engine-import", daemon=True).start()
+        self._starting = loop.create_task(self._load_engine(load, settle))
+
+    async def _load_engine(
+        self, load: Callable[[], None], settle: Callable[[], Awaitable[None]]
+    ) -> None:
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def run() -> None:
+            try:
+                load()
+                outcome: BaseException | None = None
+            except BaseException as error:
+                outcome = error
+            with contextlib.suppress(RuntimeError):  # the loop may have been closed meanwhile
+                done.get_loop().call_soon_threadsafe(finish, outcome)
+
+        def finish(outcome: BaseException | None) -> None:
+            if not done.done() and outcome is None:
+                done.set_result(None)
+            elif not done.done() and outcome is not None:
+                done.set_exception(outcome)
+
+        threading.Thread(target=run, name="engine-import", daemon=True).start()
+        try:
+            await done
+            self._is_imported = True
+            await settle()
+        except Exception as error:
+            logging.getLogger(__name__).exception("The CloudFormation engine did not start")
+            self.engine_failure = error
+        self.engine_ready.set()
 
     @property
     def application(self) -> Application:
@@ -144,47 +180,42 @@ class Emulator:
 
     async def stop(self) -> None:
         """Stop answering."""
+        if self._starting is not None and not self._starting.done():
+            self._starting.cancel()
         if self._server is not None and self._serving is not None:
             self._server.should_exit = True
             await self._serving
 
-    # --- the seam of durability: `fairway.cloud.control.state.Store` -------------
-
-    def services(self) -> Mapping[str, Callable[[], State | None]]:
-        """Every service that is loaded, with the way to copy its state."""
-        found: dict[str, Callable[[], State | None]] = self._app._build_persistence_save_dict()
-        if not self.engine_ready.is_set() or self.engine_failure is not None:
-            found.pop(_ENGINE, None)  # not restored yet: saving would lose the stacks
+    def list_modules(self) -> dict[str, Any]:
+        """Every service that is imported, by the name its state is kept under."""
+        found = {}
+        for service, name in self._app._state_map.items():
+            module = self._app._loaded_modules.get(name)
+            if module is None and (self._is_imported or self._starting is None):
+                # Imported by another service; while a thread imports, it may be half done.
+                module = sys.modules.get(f"ministack.services.{name}")
+            if service == _ENGINE and not self._is_imported:
+                continue  # not restored yet
+            if module is not None and hasattr(module, "load_persisted_state"):
+                found[service] = module
         return found
 
-    def names(self) -> list[str]:
-        """Services that have a snapshot."""
+    def count_modules(self) -> int:
+        """How many services were imported for a request, or by us."""
+        return len(self._app._loaded_modules)
+
+    def read_snapshots(self) -> dict[str, State]:
+        """What an earlier version kept: one file for each service."""
+        from ministack.core import persistence
+
         folder = self._settings.state / "services"
-        return [f.stem for f in folder.glob("*.json") if f.stem in self._app._state_map]
+        found = {f.stem: persistence.load_state(f.stem) for f in folder.glob("*.json")}
+        return {service: state for service, state in found.items() if state}
 
-    def save(self, service: str, state: State) -> None:
-        """Write one service's snapshot in ministack's format."""
-        from ministack.core import persistence
-
-        path = self._settings.state / "services" / f"{service}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        document = {
-            "__ministack_format__": persistence._state_format_version(service),
-            "payload": state,
-        }
-        temporary = path.with_suffix(".tmp")
-        with temporary.open("w") as file:
-            file.write(json.dumps(document, default=persistence._json_default))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-
-    def load(self, service: str) -> State | None:
-        """Read one service's snapshot; None when there is none that can be read."""
-        from ministack.core import persistence
-
-        found: State | None = persistence.load_state(service)
-        return found
+    def forget_snapshots(self) -> None:
+        """Remove them; call when the journal has them."""
+        for file in (self._settings.state / "services").glob("*.json"):
+            file.unlink()
 
 
 class _QuietServer(uvicorn.Server):

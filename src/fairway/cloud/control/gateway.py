@@ -11,6 +11,10 @@ import json
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Protocol
+from xml.sax.saxutils import escape
+
+from fairway.cloud.control.durable.touch import begin_request
+from fairway.cloud.control.requests import Change, classify
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -31,6 +35,9 @@ class Control(Protocol):
 
     async def settle(self, service: str) -> None:
         """Wait until what the service's stores say is being served."""
+
+    async def save(self, change: Change, touched: set[str]) -> str | None:
+        """Write what a request changed; why that was not possible, or None."""
 
     def describe(self) -> dict[str, Any]:
         """The status document."""
@@ -60,16 +67,37 @@ class Gateway:
 
     async def _forward(self, scope: Scope, receive: Receive, send: Send, service: str) -> None:
         await self._control.prepare(service)
-        if service not in _SERVED or _changes_nothing(scope, service):
-            await self._application(scope, receive, send)
-            return
+        change = classify(scope, service)
+        serves = service in _SERVED and not _changes_nothing(scope, service)
+        touched = begin_request()
+        refused = False
 
-        async def send_settled(message: MutableMapping[str, Any]) -> None:
+        async def send_kept(message: MutableMapping[str, Any]) -> None:
+            nonlocal refused
             if message["type"] == "http.response.start":
-                await self._control.settle(service)
-            await send(message)
+                if serves:
+                    await self._control.settle(service)
+                reason = await self._control.save(change, touched)
+                if reason is not None and change is not Change.NONE:
+                    refused = True
+                    await _refuse_unsaved(send, message, reason)
+            if not refused:
+                await send(message)
 
-        await self._application(scope, receive, send_settled)
+        await self._application(scope, receive, send_kept)
+
+
+async def _refuse_unsaved(send: Send, message: MutableMapping[str, Any], reason: str) -> None:
+    """What was asked for is not safe on disk: the client must not take it for done."""
+    text = f"The local cloud could not save this change: {reason}"
+    if any(
+        b"json" in value for name, value in message.get("headers", ()) if name == b"content-type"
+    ):
+        document = {"__type": "ServiceUnavailable", "message": text}
+        await _answer(send, 503, document)
+        return
+    body = f"<Error><Code>ServiceUnavailable</Code><Message>{escape(text)}</Message></Error>"
+    await _send(send, 503, b"application/xml", body.encode())
 
 
 def service_of(headers: list[tuple[bytes, bytes]]) -> str:
@@ -101,13 +129,16 @@ def _changes_nothing(scope: Scope, service: str) -> bool:
 
 
 async def _answer(send: Send, status: int, document: dict[str, Any]) -> None:
-    body = json.dumps(document).encode()
+    await _send(send, status, b"application/json", json.dumps(document).encode())
+
+
+async def _send(send: Send, status: int, kind: bytes, body: bytes) -> None:
     await send(
         {
             "type": "http.response.start",
             "status": status,
             "headers": [
-                (b"content-type", b"application/json"),
+                (b"content-type", kind),
                 (b"content-length", str(len(body)).encode()),
                 (b"cache-control", b"no-store"),
             ],

@@ -10,23 +10,10 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from fairway.cloud.control.invocation import Executor
-
 _FINISHED = (
     "_COMPLETE",
     "_FAILED",
 )
-
-
-def patch_invocations(executor: Executor) -> None:
-    """Functions run in our workers, with real limits, instead of in ministack's.
-
-    Invoke, asynchronous invocations and event sources all end in this function.
-    Its own log writing is skipped with it: our runtime writes the logs.
-    """
-    from ministack.services import lambda_svc
-
-    lambda_svc._execute_function = executor
 
 
 def patch_acl_entries() -> None:
@@ -136,12 +123,14 @@ def patch_engine(
     """Prepare the CloudFormation engine. assign: names to local ports. Runs once, after import."""
     from ministack.services.cloudformation import provisioners
 
+    from fairway.cloud.control import function_patches, validation
     from fairway.cloud.control.resources import (
         addresses,
         apis,
         balancing,
         compute,
         data,
+        dependencies,
         network,
     )
     from fairway.cloud.control.resources.registry import (
@@ -153,11 +142,15 @@ def patch_engine(
     patch_acl_entries()
     patch_forward_weights()
     patch_table_replacement()
+    validation.patch_validation()
+    dependencies.patch_deletions()
     install_handlers(provisioners, network.HANDLERS | addresses.HANDLERS)
     for family in (
         data.EXTENSIONS,
         apis.EXTENSIONS,
         compute.EXTENSIONS,
+        dependencies.EXTENSIONS,
+        function_patches.EXTENSIONS,
         balancing.make_extensions(assign),
     ):
         extend_handlers(provisioners, family)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,7 +25,7 @@ from fairway.cloud.control.snapshots import (
     read_listeners,
 )
 from fairway.cloud.edge.model import HttpApi, Listener
-from fairway.cloud.functions.model import Function
+from fairway.cloud.functions.model import Alias, Function
 
 _log = logging.getLogger(__name__)
 
@@ -41,6 +41,9 @@ class Runtime(Protocol):
 
     async def remove(self, arn: str) -> None:
         """Forget."""
+
+    def set_aliases(self, aliases: Mapping[str, Alias]) -> None:
+        """Replace all aliases, by ARN."""
 
 
 class Front(Protocol):
@@ -95,7 +98,6 @@ class Reconciler:
         self._functions: dict[str, Function] = {}
         self._served: dict[str, Served] = {}
         self._local: dict[str, int] = {}
-        self.aliases: dict[str, str] = {}
         self._told: set[str] = set()
 
     def mark(self) -> None:
@@ -115,12 +117,12 @@ class Reconciler:
                     self._tell(f"What was deployed could not all be served: {error}")
 
     async def _apply(self) -> None:
-        self.aliases = read_aliases(self._stores)
         await self._apply_functions()
+        self._runtime.set_aliases(read_aliases(self._stores))
         wanted: dict[str, Served] = {}
-        for listener in read_listeners(self._stores, self.aliases):
+        for listener in read_listeners(self._stores):
             wanted[listener.arn] = listener
-        for api in read_apis(self._stores, self.aliases):
+        for api in read_apis(self._stores):
             wanted[api.api_id] = api
         await self._apply_served(wanted)
 

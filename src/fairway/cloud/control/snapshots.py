@@ -22,7 +22,7 @@ from fairway.cloud.edge.model import (
     Rule,
     TargetGroup,
 )
-from fairway.cloud.functions.model import Function
+from fairway.cloud.functions.model import Alias, Function
 
 Record = dict[str, Any]
 _FIELDS = (
@@ -85,6 +85,7 @@ def read_function(config: Record, record: Record, code: Path) -> Function:
         role_arn=str(config.get("Role") or ""),
         version=str(config.get("Version") or "$LATEST"),
         reserved=None if reserved is None else int(reserved),
+        provisioned=_count_provisioned(config, record),
         environment={str(k): str(v) for k, v in _variables(config).items()},
     )
 
@@ -93,25 +94,47 @@ def _variables(config: Record) -> dict[str, Any]:
     return (config.get("Environment") or {}).get("Variables") or {}
 
 
-def read_aliases(stores: Stores) -> dict[str, str]:
-    """Qualified ARNs of aliases, and of $LATEST, to the ARN of the version they stand for."""
-    found: dict[str, str] = {}
+def _count_provisioned(config: Record, record: Record) -> int:
+    """Provisioned concurrency of a version: its own, and that of aliases that stand for it."""
+    version = str(config.get("Version") or "$LATEST")
+    names = [version]
+    for name, alias in (record.get("aliases") or {}).items():
+        if alias.get("FunctionVersion") == version:
+            names.append(name)
+    settings = record.get("provisioned_concurrency") or {}
+    found = [settings[name] for name in names if name in settings]
+    return sum(int(s.get("RequestedProvisionedConcurrentExecutions") or 0) for s in found)
+
+
+def read_aliases(stores: Stores) -> dict[str, Alias]:
+    """Aliases, and $LATEST as one, by their qualified ARNs."""
+    found: dict[str, Alias] = {}
     for record in list(stores.functions.values()):
         base = str(record["config"]["FunctionArn"])
-        found[f"{base}:$LATEST"] = base
+        found[f"{base}:$LATEST"] = Alias(f"{base}:$LATEST", ((base, 1.0),))
         for name, alias in (record.get("aliases") or {}).items():
-            version = str(alias.get("FunctionVersion") or "$LATEST")
-            found[f"{base}:{name}"] = base if version == "$LATEST" else f"{base}:{version}"
+            arn = f"{base}:{name}"
+            found[arn] = Alias(arn, _read_versions(base, alias))
     return found
+
+
+def _read_versions(base: str, alias: Record) -> tuple[tuple[str, float], ...]:
+    version = str(alias.get("FunctionVersion") or "$LATEST")
+    weights = (alias.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
+    shares = {str(name): float(weight) for name, weight in weights.items()}
+    shares = {version: 1.0 - sum(shares.values()), **shares}
+    return tuple(
+        (base if name == "$LATEST" else f"{base}:{name}", share) for name, share in shares.items()
+    )
 
 
 # --- load balancers ----------------------------------------------------------
 
 
-def read_listeners(stores: Stores, aliases: Mapping[str, str]) -> list[Listener]:
+def read_listeners(stores: Stores) -> list[Listener]:
     """Every HTTP and HTTPS listener whose load balancer exists, in order of creation."""
     rules = _group_rules(stores)
-    groups = {g.arn: g for g in _read_target_groups(stores, aliases)}
+    groups = {g.arn: g for g in _read_target_groups(stores)}
     balancers = {str(lb["LoadBalancerArn"]): lb for lb in stores.load_balancers.values()}
     attributes = {
         key[-1]: _attributes(found) for key, found in stores.load_balancer_attributes.items()
@@ -227,7 +250,7 @@ def _read_forward(record: Record) -> tuple[tuple[str, int], ...]:
     return ((str(record.get("TargetGroupArn") or ""), 1),)
 
 
-def _read_target_groups(stores: Stores, aliases: Mapping[str, str]) -> Iterator[TargetGroup]:
+def _read_target_groups(stores: Stores) -> Iterator[TargetGroup]:
     targets = {key[-1]: found for key, found in stores.targets.items()}
     attributes = {
         key[-1]: _attributes(found) for key, found in stores.target_group_attributes.items()
@@ -239,7 +262,7 @@ def _read_target_groups(stores: Stores, aliases: Mapping[str, str]) -> Iterator[
         own = attributes.get(arn, {})
         yield TargetGroup(
             arn=arn,
-            functions=tuple(aliases.get(i, i) for i in ids),
+            functions=tuple(ids),
             multi_value_headers=own.get("lambda.multi_value_headers.enabled") == "true",
             health_check=_read_health_check(record),
         )
@@ -265,7 +288,7 @@ def _attributes(records: list[Record]) -> dict[str, str]:
 # --- HTTP APIs ---------------------------------------------------------------
 
 
-def read_apis(stores: Stores, aliases: Mapping[str, str]) -> list[HttpApi]:
+def read_apis(stores: Stores) -> list[HttpApi]:
     """Every HTTP API; without a stage it serves nothing, as on AWS."""
     routes = {key[-1]: found for key, found in stores.routes.items()}
     integrations = {key[-1]: found for key, found in stores.integrations.items()}
@@ -276,7 +299,7 @@ def read_apis(stores: Stores, aliases: Mapping[str, str]) -> list[HttpApi]:
             continue
         own = stages.get(api_id) or {}
         stage = own.get("$default") or next(iter(own.values()), None)
-        served = _read_routes(routes.get(api_id) or {}, integrations.get(api_id) or {}, aliases)
+        served = _read_routes(routes.get(api_id) or {}, integrations.get(api_id) or {})
         found.append(
             HttpApi(
                 api_id=api_id,
@@ -293,7 +316,7 @@ def read_apis(stores: Stores, aliases: Mapping[str, str]) -> list[HttpApi]:
 
 
 def _read_routes(
-    routes: Mapping[str, Record], integrations: Mapping[str, Record], aliases: Mapping[str, str]
+    routes: Mapping[str, Record], integrations: Mapping[str, Record]
 ) -> dict[str, Integration]:
     found = {}
     for route in routes.values():
@@ -304,7 +327,7 @@ def _read_routes(
         function = function_of_uri(str(integration.get("integrationUri") or ""))
         version = str(integration.get("payloadFormatVersion") or "1.0")
         found[str(route["routeKey"])] = Integration(
-            function=aliases.get(function, function),
+            function=function,
             payload_format="2.0" if version == "2.0" else "1.0",
             timeout=int(integration.get("timeoutInMillis") or 30_000),
         )

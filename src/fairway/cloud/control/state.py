@@ -1,75 +1,171 @@
-"""The one seam of durability: what is saved, when, and how it comes back.
+"""The one seam of durability: what is written, when, and how it comes back.
 
-Today a snapshot of every service is written after each finished stack
-operation and at a clean stop. Services are copied one at a time, and written
-in a worker thread, so that the loop answers in between.
+Before an answer leaves that may have changed something, everything that
+changed is in the journal: one batch, one write. The operating system has it
+then, so it survives the death of any process. Changes that no request waits
+for are written a moment later; records that may have been changed in place
+are looked at by a sweep.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+import contextlib
+import logging
+from collections.abc import Callable, Iterable
 
-State = dict[str, Any]
+from fairway.cloud.control.durable.services import Services
+from fairway.cloud.control.journal import Journal, Opened
+from fairway.cloud.control.requests import Change
 
+_log = logging.getLogger(__name__)
 
-class Store(Protocol):
-    """Where snapshots of services go."""
+_TICK = 0.1
+"""Seconds until a change that no request waits for is written."""
 
-    def names(self) -> list[str]:
-        """Services that have a snapshot."""
+_SWEEP = 50
+"""Ticks between sweeps."""
 
-    def save(self, service: str, state: State) -> None:
-        """Write one service's snapshot, replacing the last at once."""
-
-    def load(self, service: str) -> State | None:
-        """Read one service's snapshot."""
+_TRIES = 100
 
 
 class StateKeeper:
-    """Saves the services' state and restores it."""
+    """Writes the services' changes. Everything but `mark_finished` runs on the loop."""
 
     def __init__(
-        self, store: Store, services: Callable[[], Mapping[str, Callable[[], State | None]]]
+        self,
+        journal: Journal,
+        notify: Callable[[str], None],
+        keep: bool = True,
     ) -> None:
-        self._store = store
+        """keep: whether to write at all; off only where its price is measured."""
+        self._journal = journal
+        self._notify = notify
+        self._keep = keep
+        self._services: Services | None = None
+        self._unsaved: list[bytes] = []
+        self._failures: list[str] = []
+        self._sweep_due = False
+        self._writing: asyncio.Task[None] | None = None
+
+    def open(self) -> Opened:
+        """What was kept. Raises StateUnusable."""
+        return self._journal.open()
+
+    def attach(self, services: Services) -> None:
+        """Write what these services change."""
         self._services = services
-        self._lock = asyncio.Lock()
-        self._pending: asyncio.Task[None] | None = None
 
-    def request_save(self) -> None:
-        """Ask for a snapshot soon; requests while one is due are one."""
-        if self._pending is None or self._pending.done():
-            self._pending = asyncio.get_running_loop().create_task(self._save_soon())
+    def start(self) -> None:
+        """Write in the background too."""
+        if self._keep:
+            self._writing = asyncio.get_running_loop().create_task(self._write_regularly())
 
-    async def _save_soon(self) -> None:
-        await asyncio.sleep(0.05)  # lets the answer that caused it go first
-        self._pending = None
-        await self.save_all()
+    # --- writing -----------------------------------------------------------------
 
-    async def save_all(self) -> None:
-        """Write every service that has something to keep, or had."""
-        async with self._lock:
-            kept = set(self._store.names())
-            for service, read in self._services().items():
-                state = read()
-                if state is None or (service not in kept and is_empty(state)):
-                    continue
-                await asyncio.to_thread(self._store.save, service, state)
+    def append(self, lines: list[bytes]) -> None:
+        """Write records now. Raises OSError; they are not kept then."""
+        if self._keep:
+            self._journal.append(b"\n".join(lines) + b"\n")
 
-    async def close(self) -> None:
-        """Save for the last time."""
-        if self._pending is not None:
-            self._pending.cancel()
-        await self.save_all()
+    def note_failure(self, text: str) -> None:
+        """Something a request should have stored was not."""
+        self._failures.append(text)
 
+    def mark_finished(self) -> None:
+        """A stack operation ended: whatever it touched is looked at. From any thread."""
+        self._sweep_due = True
 
-def is_empty(state: object) -> bool:
-    """Whether a snapshot holds nothing: containers all the way down, or plain defaults."""
-    inner = getattr(state, "_data", state)
-    if isinstance(inner, Mapping):
-        return all(is_empty(value) for value in inner.values())
-    if isinstance(inner, (list, tuple, set, frozenset)):
-        return not inner
-    return not isinstance(inner, (str, bytes)) or not inner
+    async def save(self, change: Change, touched: set[str]) -> str | None:
+        """Write what a request changed; why it could not be written, or None.
+
+        touched: the services the request may have changed.
+        """
+        if self._services is None or not self._keep:
+            return None
+        if self._sweep_due:
+            self._sweep_due = False
+            await self._sweep(everything=True)
+        elif change is Change.NONE and not self._unsaved:
+            return None
+        reason = await self._collect_and_write(touched if change is Change.CONTROL else ())
+        if self._failures:
+            reason, self._failures = self._failures[-1], []
+        if reason is not None:
+            self._notify(
+                f"What was changed could not be saved: {reason}. Requests that change something "
+                "are refused until it can; nothing that was saved before is affected."
+            )
+        return reason
+
+    async def _collect_and_write(self, touched: Iterable[str] = ()) -> str | None:
+        if self._services is None:
+            return None
+        for _ in range(_TRIES):
+            try:
+                self._services.collect(self._unsaved, touched)
+                break
+            except RuntimeError:  # a thread of the emulator is changing a store just now
+                await asyncio.sleep(0.002)
+        return self._write()
+
+    def _write(self) -> str | None:
+        if not self._unsaved:
+            return None
+        try:
+            self._journal.append(b"\n".join(self._unsaved) + b"\n")
+        except OSError as error:
+            return error.strerror or str(error)
+        self._unsaved = []
+        if self._journal.is_due():
+            self._compact()
+        return None
+
+    def _compact(self) -> None:
+        try:
+            self._journal.compact()
+        except OSError as error:  # no room for the next segment: this one goes on
+            _log.warning("the journal could not be compacted: %s", error)
+
+    # --- in the background -------------------------------------------------------
+
+    async def _write_regularly(self) -> None:
+        ticks = 0
+        while True:
+            await asyncio.sleep(_TICK)
+            ticks += 1
+            try:
+                if self._sweep_due:
+                    self._sweep_due = False
+                    await self._sweep(everything=True)
+                if self._services is not None and (self._unsaved or self._services.has_news):
+                    await self._collect_and_write()
+                if ticks % _SWEEP == 0:
+                    await self._sweep()
+            except Exception:
+                _log.exception("changes could not be written in the background")
+
+    async def _sweep(self, everything: bool = False) -> None:
+        """Look at records that may have changed in place, a service at a time."""
+        if self._services is None:
+            return
+        for service in self._services.list_due(everything):
+            with contextlib.suppress(RuntimeError):  # busy: it stays due
+                self._services.sweep(self._unsaved, service)
+            if not everything:  # otherwise it is one moment, written by the caller
+                self._write()
+                await asyncio.sleep(0)
+
+    async def close(self) -> bool:
+        """Write for the last time; whether that was possible."""
+        reason: str | None = None
+        if self._writing is not None:
+            self._writing.cancel()
+            await asyncio.gather(self._writing, return_exceptions=True)
+        if self._services is not None and self._keep:
+            await self._sweep(everything=True)
+            reason = await self._collect_and_write()
+            if reason is not None:
+                _log.error("the last changes could not be saved: %s", reason)
+        await self._journal.close()
+        return reason is None

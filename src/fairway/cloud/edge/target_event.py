@@ -28,7 +28,7 @@ _DESCRIPTION = re.compile(r"\d{3} (.*)", re.DOTALL)
 _REPLACED = frozenset({"x-forwarded-for", "x-forwarded-proto", "x-forwarded-port"})
 
 
-class InvalidAnswer(Exception):  # noqa: N818 - what the access log calls LambdaInvalidResponse
+class InvalidAnswer(Exception):
     """The function's answer is malformed or lacks a required field; the text says which."""
 
 

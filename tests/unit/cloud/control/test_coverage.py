@@ -17,7 +17,7 @@ TYPES = {
     "AWS::ElasticLoadBalancingV2": "LoadBalancer Listener ListenerRule TargetGroup",
     "AWS::IAM": "Role ManagedPolicy",
     "AWS::KMS": "Key Alias",
-    "AWS::Lambda": "Function Permission Version Alias",
+    "AWS::Lambda": "Function Permission Version Alias EventInvokeConfig EventSourceMapping",
     "AWS::Logs": "LogGroup",
     "AWS::S3": "Bucket BucketPolicy",
     "AWS::SNS": "Topic",

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from fairway.cloud.control.gateway import Gateway, refuse_foreign, service_of
+from fairway.cloud.control.requests import Change
 
 
 @pytest.mark.parametrize(
@@ -43,6 +44,12 @@ class Recorder:
 
     def __init__(self) -> None:
         self.seen: list[str] = []
+        self.unsaved: str | None = None
+        self.answer_type = b"application/json"
+
+    async def save(self, change: Change, touched: set[str]) -> str | None:
+        self.seen.append(f"save {change.value}")
+        return self.unsaved
 
     async def prepare(self, service: str) -> None:
         self.seen.append(f"prepare {service}")
@@ -55,7 +62,8 @@ class Recorder:
 
     async def application(self, scope: Any, receive: Any, send: Any) -> None:
         self.seen.append("answer")
-        await send({"type": "http.response.start", "status": 200, "headers": []})
+        headers = [(b"content-type", self.answer_type)]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": b""})
 
 
@@ -94,7 +102,22 @@ def test_answers_wait_for_what_they_changed(
     recorder = Recorder()
     assert ask(recorder, service, method, path) == 200
     middle = [f"settle {service}"] if settles else []
-    assert recorder.seen == [f"prepare {service}", "answer", *middle, "leave"]
+    seen = [word for word in recorder.seen if not word.startswith("save")]
+    assert seen == [f"prepare {service}", "answer", *middle, "leave"]
+
+
+def test_answers_leave_when_what_they_changed_is_saved() -> None:
+    recorder = Recorder()
+    assert ask(recorder, "s3", "PUT", "/bucket/key") == 200
+    assert recorder.seen[-2:] == ["save data", "leave"]
+
+
+@pytest.mark.parametrize("kind", [b"application/json", b"application/xml"])
+def test_what_cannot_be_saved_is_not_acknowledged(kind: bytes) -> None:
+    recorder = Recorder()
+    recorder.unsaved, recorder.answer_type = "No space left on device", kind
+    assert ask(recorder, "s3", "PUT", "/bucket/key") == 503
+    assert ask(recorder, "s3", "GET", "/bucket/key") == 200
 
 
 def test_administration_is_hidden_and_status_answered() -> None:

@@ -1,12 +1,10 @@
-"""Buffered logs and the snapshot seam."""
+"""Buffered logs."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from fairway.cloud.control.logs import LogBuffer
-from fairway.cloud.control.state import State, StateKeeper, is_empty
 
 
 class FakeLogs:
@@ -54,57 +52,3 @@ def test_lines_are_stored_without_a_reader() -> None:
 
     asyncio.run(write())
     assert logs.kept == {("g", "s"): [(1, "x")]}
-
-
-class FakeStore:
-    """Snapshots in memory."""
-
-    def __init__(self) -> None:
-        self.saved: dict[str, State] = {}
-        self.saves = 0
-
-    def names(self) -> list[str]:
-        return list(self.saved)
-
-    def save(self, service: str, state: State) -> None:
-        self.saves += 1
-        self.saved[service] = state
-
-    def load(self, service: str) -> State | None:
-        return self.saved.get(service)
-
-
-def test_empty_services_are_not_written_until_they_had_something() -> None:
-    store = FakeStore()
-    states: dict[str, Any] = {"a": {"rows": {}}, "b": {"rows": {"x": "y"}}, "c": None}
-
-    async def save() -> None:
-        keeper = StateKeeper(store, lambda: {k: (lambda k=k: states[k]) for k in states})
-        await keeper.save_all()
-        assert set(store.saved) == {"b"}
-        states["b"] = {"rows": {}}
-        await keeper.close()
-
-    asyncio.run(save())
-    assert store.saved == {"b": {"rows": {}}}
-
-
-def test_requests_for_a_snapshot_are_gathered() -> None:
-    store = FakeStore()
-
-    async def save() -> None:
-        keeper = StateKeeper(store, lambda: {"a": lambda: {"x": "y"}})
-        for _ in range(20):
-            keeper.request_save()
-        async with asyncio.timeout(5):
-            while not store.saved:
-                await asyncio.sleep(0.01)
-
-    asyncio.run(save())
-    assert store.saves == 1
-
-
-def test_emptiness() -> None:
-    assert is_empty({"a": [], "b": {}, "n": 0, "none": None})
-    assert not is_empty({"a": {"b": ["x"]}})
-    assert not is_empty({"a": "text"})

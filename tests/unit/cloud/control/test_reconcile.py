@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import zipfile
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from fairway.cloud.control.ports import FIRST_PORT, PortBook
 from fairway.cloud.control.reconcile import Reconciler, Served
 from fairway.cloud.control.snapshots import Stores
 from fairway.cloud.edge.model import FixedResponse, Forward, Listener
-from fairway.cloud.functions.model import Function
+from fairway.cloud.functions.model import Alias, Function
 
 ACCOUNT, REGION = "000000000000", "eu-west-1"
 FUNCTION = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:f"
@@ -25,6 +26,7 @@ class FakeRuntime:
     def __init__(self) -> None:
         self.deployed: dict[str, Function] = {}
         self.puts = 0
+        self.aliases: dict[str, Alias] = {}
 
     async def put(self, function: Function) -> None:
         self.puts += 1
@@ -32,6 +34,9 @@ class FakeRuntime:
 
     async def remove(self, arn: str) -> None:
         del self.deployed[arn]
+
+    def set_aliases(self, aliases: Mapping[str, Alias]) -> None:
+        self.aliases = dict(aliases)
 
 
 class FakeFront:
@@ -142,7 +147,8 @@ def test_everything_is_deployed_and_opened_once(tmp_path: Path) -> None:
     served, local = world.front.open_now["l80"]
     assert isinstance(served, Listener)
     assert served.default == Forward((("tg", 1),))
-    assert served.target_groups["tg"].functions == (FUNCTION,)
+    assert served.target_groups["tg"].functions == (f"{FUNCTION}:live",)
+    assert world.runtime.aliases[f"{FUNCTION}:live"].versions == ((FUNCTION, 1.0),)
     assert local == FIRST_PORT
     assert world.record("load_balancers", "lb")["DNSName"] == f"127.0.0.1:{FIRST_PORT}"
 

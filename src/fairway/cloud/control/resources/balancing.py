@@ -8,6 +8,7 @@ from typing import Any
 from ministack.services import alb, apigateway
 from ministack.services.cloudformation import provisioners
 
+from fairway.cloud.control.permissions import LOAD_BALANCING, allows, read_policy
 from fairway.cloud.control.resources.registry import Extension, Properties
 
 Assign = Callable[[str], int]
@@ -32,11 +33,23 @@ def apply_target_group(
     if group["TargetType"] == "lambda":
         if len(declared) > 1:
             raise ValueError("You can register only one Lambda function with a target group")
+        _check_permission(arn, [d for d in declared if d not in before])
         group["HealthCheckEnabled"] = _is_true(props.get("HealthCheckEnabled", False))
         group["HealthCheckIntervalSeconds"] = int(props.get("HealthCheckIntervalSeconds", 35))
         group["HealthCheckTimeoutSeconds"] = int(props.get("HealthCheckTimeoutSeconds", 30))
     kept = [t for t in alb._targets.get(arn, []) if t not in before and t not in declared]
     alb._targets[arn] = kept + declared
+
+
+def _check_permission(arn: str, added: list[dict[str, Any]]) -> None:
+    """A load balancer registers only functions that let it call them."""
+    for target in added:
+        if not allows(read_policy(target["Id"]), LOAD_BALANCING, arn):
+            raise ValueError(
+                "elasticloadbalancing principal does not have permission to invoke "
+                f"{target['Id']} from target group {arn} "
+                "(Service: ElasticLoadBalancingV2, Status Code: 403)"
+            )
 
 
 def _target(declared: dict[str, Any]) -> dict[str, Any]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
+import json
 import zipfile
 from typing import Any
 
-from ministack.services import lambda_svc, s3
+from ministack.services import iam, lambda_svc, s3
 
 from fairway.cloud.control.resources.registry import Extension, Properties
 
@@ -18,6 +19,7 @@ _CONFIGURATION = {
 
 def check_function(props: Properties) -> None:
     """Refuse a function whose archive is missing or unreadable, in Lambda's words."""
+    _check_role(str(props.get("Role")))
     code = props.get("Code") or {}
     bucket, key = code.get("S3Bucket"), code.get("S3Key")
     if code.get("ZipFile") or code.get("ImageUri"):
@@ -34,6 +36,28 @@ def check_function(props: Properties) -> None:
             "Could not unzip uploaded file. Please check your file, then try to upload again. "
             "(Service: Lambda, Status Code: 400)"
         )
+
+
+def _check_role(arn: str) -> None:
+    """The role must exist and trust Lambda."""
+    role = iam._roles.get(arn.rsplit("/", 1)[-1])
+    if role is None or not _trusts_lambda(role.get("AssumeRolePolicyDocument")):
+        raise ValueError(
+            "The role defined for the function cannot be assumed by Lambda. "
+            "(Service: Lambda, Status Code: 400)"
+        )
+
+
+def _trusts_lambda(document: Any) -> bool:
+    policy = json.loads(document) if isinstance(document, str) else document or {}
+    statements = policy.get("Statement") or []
+    for statement in [statements] if isinstance(statements, dict) else statements:
+        principal = statement.get("Principal") or {}
+        services = principal.get("Service") if isinstance(principal, dict) else principal
+        named = [services] if isinstance(services, str) else services or []
+        if statement.get("Effect") == "Allow" and {"lambda.amazonaws.com", "*"} & set(named):
+            return True
+    return False
 
 
 def _get_object_failed(code: str, message: str) -> str:

@@ -175,7 +175,17 @@ def guard_bucket(name: str, props: Properties) -> None:
         )
 
 
+def check_bucket_policy(props: Properties) -> None:
+    """A policy needs its bucket."""
+    if props.get("Bucket") not in s3._buckets:
+        raise ValueError(
+            f"The specified bucket does not exist: {props.get('Bucket')} "
+            "(Service: S3, Status Code: 404)"
+        )
+
+
 EXTENSIONS = {
     "AWS::DynamoDB::Table": Extension(check=check_table, apply=apply_table, guard=guard_table),
     "AWS::S3::Bucket": Extension(apply=apply_bucket, guard=guard_bucket, tags="Tags"),
+    "AWS::S3::BucketPolicy": Extension(check=check_bucket_policy),
 }

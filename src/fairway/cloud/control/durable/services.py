@@ -1,0 +1,248 @@
+"""Every service of the emulator, followed: what is new as records, and records as state."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from fairway.cloud.control.durable import logs, queues, tables
+from fairway.cloud.control.durable.logs import LogGroups
+from fairway.cloud.control.durable.objects import Objects
+from fairway.cloud.control.durable.queues import Queues
+from fairway.cloud.control.durable.records import make_encoder
+from fairway.cloud.control.durable.stores import KeyedService, Scopes, State, WholeService
+from fairway.cloud.control.durable.tables import Tables
+from fairway.cloud.control.durable.touch import NotedStore, Notes
+from fairway.cloud.control.journal_format import Groups
+
+_log = logging.getLogger(__name__)
+
+_KEYED = {
+    "ssm": ("parameters", "parameter_history", "tags", "commands", "service_settings"),
+    "secretsmanager": ("secrets", "resource_policies"),
+}
+_LOCKS = ("object_retention", "object_legal_hold")
+"""Of S3: not part of its own persistence."""
+
+_DEFERRED = frozenset({"cloudtrail", "cloudwatch", "firehose", "kinesis"})
+"""Services that hold measurements: written by sweeps."""
+
+_OWNERS = {
+    tables.STORE: "dynamodb",
+    queues.STORE: "sqs",
+    queues.MESSAGES: "sqs",
+    queues.SEEN: "sqs",
+    logs.STREAMS: "cloudwatch_logs",
+    logs.EVENTS: "cloudwatch_logs",
+    b"s3.locks": "s3",
+}
+_ROWS = _OWNERS.keys()
+
+_SHARE = 50.0
+"""A sweep of one service may take one part in so many of the loop's time."""
+
+Collected = list[bytes]
+
+
+class Services:
+    """Installed once the emulator's modules are imported; `follow` again when more are.
+
+    modules: state key to module. count: how many were imported for requests so far, cheaply.
+    append: writes records at once (for S3).
+    """
+
+    def __init__(
+        self,
+        modules: Callable[[], dict[str, Any]],
+        count: Callable[[], int],
+        append: Callable[[Collected], None],
+        failed: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        from ministack.core import persistence, responses
+
+        self.notes = Notes()
+        self._modules = modules
+        self._count = count
+        self._counted = 0
+        self._append = append
+        self._failed = failed
+        self._clock = clock
+        self._encode = make_encoder(persistence._json_default)
+        self._hook = persistence._json_object_hook
+        self._scoped = (responses.AccountRegionScopedDict, responses.AccountScopedDict)
+        self._scopes = Scopes(*self._scoped)
+        self._known: Groups = {}
+        self.snapshots: Mapping[str, State] = {}
+        """States that services begin with, not in the journal yet."""
+        self._whole: dict[str, WholeService] = {}
+        self._keyed: dict[str, KeyedService] = {}
+        self._followed: set[str] = set()
+        self._next: dict[str, float] = {}
+        self._tables: Tables | None = None
+        self._queues: Queues | None = None
+        self._logs: LogGroups | None = None
+        self._objects: Objects | None = None
+
+    # --- restoring ---------------------------------------------------------------
+
+    def know(self, groups: Groups, snapshots: Mapping[str, State]) -> None:
+        """These records are what the journal holds. snapshots: states to begin with instead."""
+        self._known, self.snapshots = groups, snapshots
+
+    def forget_rows(self) -> None:
+        """Everything but the engine is restored: what the journal held need not stay in memory."""
+        for store, group in list(self._known):
+            if store in _ROWS:
+                del self._known[(store, group)]
+
+    def stored(self) -> set[str]:
+        """Services that have records."""
+        found = {_OWNERS.get(store, store.decode()) for store, _ in self._known}
+        return found | self.snapshots.keys()
+
+    def rebuild(self, service: str, module: Any) -> State:
+        """A service's state as its own restoring function takes it; empty without records."""
+        if service in self.snapshots:
+            return self.snapshots[service]
+        state = self._scopes.rebuild(service, self._known, self._hook)
+        if service == "dynamodb":
+            Tables(module, self._encode, self._hook).fill(state, self._known)
+        elif service == "cloudwatch_logs":
+            LogGroups(module, self._encode, self._hook).fill(state, self._known)
+        elif service == "sqs":
+            state |= Queues(module, self._encode, self._hook).rebuild(self._known)
+        elif service == "s3":
+            locks = self._scopes.rebuild("s3.locks", self._known, self._hook)
+            for name, store in locks.items():
+                getattr(module, f"_{name}")._data.update(store._data)
+        return state
+
+    # --- following ---------------------------------------------------------------
+
+    def list_unfollowed(self) -> list[str]:
+        """Services that are imported and not followed yet."""
+        return [s for s in self._modules() if s not in self._followed]
+
+    def follow(self, service: str, restored: bool = True) -> None:
+        """Follow a service from now on. restored: what it holds is in the journal."""
+        module = self._modules()[service]
+        written = restored and service not in self.snapshots
+        self._followed.add(service)
+        if not written:
+            self.notes.note_write(service)
+        if service == "sqs":
+            self._queues = Queues(module, self._encode, self._hook)
+            self._queues.install(self.notes, written)
+            self._watch(service, module)
+            return
+        if service in _KEYED:
+            self._keyed[service] = self._key(service, module, _KEYED[service])
+            return
+        read: Callable[[], State | None] = module.get_state
+        if service == "dynamodb":
+            self._tables = Tables(module, self._encode, self._hook)
+            self._tables.install(written)
+            read = self._tables.read
+        elif service == "cloudwatch_logs":
+            self._logs = LogGroups(module, self._encode, self._hook)
+            self._logs.install(written)
+            read = self._logs.read
+        elif service == "s3":
+            self._objects = Objects(module, self._append, self._failed)
+            self._objects.install()
+            self._keyed["s3.locks"] = self._key("s3.locks", module, _LOCKS)
+        known = {} if service in self.snapshots else self._known
+        self._whole[service] = WholeService(service, read, self._scopes, self._encode, known)
+        self._watch(service, module)
+
+    def _key(self, service: str, module: Any, names: Iterable[str]) -> KeyedService:
+        stores = {name: getattr(module, f"_{name}") for name in names}
+        return KeyedService(service, stores, self._scopes, self._encode, self.notes)
+
+    def _watch(self, service: str, module: Any) -> None:
+        """Note what happens to the module's stores."""
+        package = [module]
+        if hasattr(module, "__path__"):
+            prefix = f"{module.__name__}."
+            package += [m for n, m in list(sys.modules.items()) if n.startswith(prefix) and m]
+        for part in package:
+            for store in list(vars(part).values()):
+                if isinstance(store, self._scoped) and not isinstance(store._data, NotedStore):
+                    store._data = NotedStore(store._data, self.notes, service)
+
+    # --- collecting --------------------------------------------------------------
+
+    @property
+    def has_news(self) -> bool:
+        """Whether something was certainly written since the last collection."""
+        return bool(
+            self._count() != self._counted
+            or self.notes.written - _DEFERRED
+            or (self._tables and self._tables.has_pending)
+            or (self._queues and self._queues.has_touched)
+            or (self._objects and self._objects.has_pending)
+            or any(keyed.has_touched for keyed in self._keyed.values())
+        )
+
+    def follow_new(self) -> None:
+        """Follow services that were imported for a request: it may have changed them already."""
+        self._counted = self._count()
+        for service in self.list_unfollowed():
+            self.follow(service, restored=False)
+
+    def collect(self, lines: Collected, touched: Iterable[str] = ()) -> None:
+        """Add records for everything written, and for services a request touched.
+
+        All of it in one call without a pause, so that one batch of the journal
+        is one moment. Raises RuntimeError when a thread changed a service
+        meanwhile: call again.
+        """
+        if self._count() != self._counted:
+            self.follow_new()
+        due = {s for s in list(self.notes.written) if s not in _DEFERRED} | set(touched)
+        for service in due & self._whole.keys():
+            self._collect_whole(lines, service)
+        for service in due & self._keyed.keys():
+            self._keyed[service].collect(lines, everything=True)
+        self.notes.written -= due - self._whole.keys()
+        self._collect_rows(lines)
+
+    def _collect_rows(self, lines: Collected) -> None:
+        if self._tables is not None:
+            self._tables.collect(lines)
+        if self._queues is not None:
+            self._queues.collect(lines)
+        if self._objects is not None:
+            self._objects.collect(lines)
+        for keyed in self._keyed.values():
+            keyed.collect(lines)
+
+    def _collect_whole(self, lines: Collected, service: str) -> None:
+        self.notes.written.discard(service)
+        self.notes.read.discard(service)
+        try:
+            self._whole[service].collect(lines)
+            if service == "dynamodb" and self._tables is not None:
+                self._tables.collect_tables(lines)
+            if service == "cloudwatch_logs" and self._logs is not None:
+                self._logs.collect(lines)
+        except RuntimeError:
+            self.notes.written.add(service)
+            raise
+
+    def list_due(self, everything: bool = False) -> list[str]:
+        """Services that a sweep has to look at. everything: whatever it costs."""
+        names = (self.notes.read | self.notes.written) & self._whole.keys()
+        now = self._clock()
+        return sorted(n for n in names if everything or self._next.get(n, 0.0) <= now)
+
+    def sweep(self, lines: Collected, service: str) -> None:
+        """Look at one service, and not again before its share of time allows."""
+        began = self._clock()
+        self._collect_whole(lines, service)
+        ended = self._clock()
+        self._next[service] = ended + (ended - began) * _SHARE

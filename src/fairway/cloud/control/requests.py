@@ -1,0 +1,86 @@
+"""What a request can change, told from its head: how much to look at before it is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, MutableMapping
+from enum import Enum
+from typing import Any
+
+Scope = MutableMapping[str, Any]
+
+
+class Change(Enum):
+    """NONE: it only reads. DATA: rows, messages, objects. CONTROL: anything."""
+
+    NONE = "none"
+    DATA = "data"
+    CONTROL = "control"
+
+
+_DATA: Mapping[str, frozenset[str]] = {
+    "DynamoDB_20120810": frozenset(
+        {
+            "PutItem",
+            "UpdateItem",
+            "DeleteItem",
+            "BatchWriteItem",
+            "TransactWriteItems",
+            "ExecuteStatement",
+            "ExecuteTransaction",
+            "BatchExecuteStatement",
+        }
+    ),
+    "AmazonSQS": frozenset(
+        {
+            "SendMessage",
+            "SendMessageBatch",
+            "ReceiveMessage",
+            "DeleteMessage",
+            "DeleteMessageBatch",
+            "ChangeMessageVisibility",
+            "ChangeMessageVisibilityBatch",
+            "PurgeQueue",
+        }
+    ),
+    "AmazonSSM": frozenset({"PutParameter", "DeleteParameter", "DeleteParameters"}),
+}
+_LATER: Mapping[str, frozenset[str]] = {
+    "Kinesis_20131202": frozenset({"PutRecord", "PutRecords"}),
+    "Firehose_20150804": frozenset({"PutRecord", "PutRecordBatch"}),
+    "GraniteServiceVersion20100801": frozenset({"PutMetricData"}),
+}
+"""Streams of measurements: written with the next sweep, not before each answer."""
+
+_READS = ("Get", "List", "Describe", "BatchGet", "Query", "Scan", "TransactGet", "Lookup")
+
+
+def classify(scope: Scope, service: str) -> Change:
+    """What the request may have changed when its answer is ready."""
+    target = _find(scope["headers"], b"x-amz-target")
+    if target:
+        family, _, action = target.partition(".")
+        if action in _DATA.get(family, ()):
+            return Change.DATA
+        reads = action.startswith(_READS) or action in _LATER.get(family, ())
+        return Change.NONE if reads else Change.CONTROL
+    if service == "s3":
+        return _classify_object(scope)
+    if service == "lambda" and "/invocations" in scope["path"]:
+        return Change.NONE  # what the function writes are requests of its own
+    if scope["method"] in ("GET", "HEAD", "OPTIONS"):
+        return Change.NONE
+    return Change.CONTROL
+
+
+def _classify_object(scope: Scope) -> Change:
+    if scope["method"] in ("GET", "HEAD", "OPTIONS"):
+        return Change.NONE
+    is_object = scope["path"].strip("/").count("/") >= 1
+    return Change.DATA if is_object else Change.CONTROL
+
+
+def _find(headers: list[tuple[bytes, bytes]], name: bytes) -> str:
+    for key, value in headers:
+        if key == name:
+            return value.decode("latin-1")
+    return ""
