@@ -32,11 +32,12 @@ def main() -> int:
         url = read_status(app, target.require_aws()).urls["web"]
         print(f"\nThe load balancer answers at {url}", flush=True)
         send_requests(url, began)
-        print(f"\nTry: curl -X POST {url}/app", flush=True)
-        print("Logs: cd examples/timestamps && ../../.venv/bin/fairway logs", flush=True)
         if sys.stdin.isatty() and sys.stdout.isatty():
+            print(f"\nTry: curl -X POST {url}/app", flush=True)
+            print("Logs: cd examples/timestamps && ../../.venv/bin/fairway logs", flush=True)
             print("\nServing until Ctrl-C.", flush=True)
             threading.Event().wait()
+        print("\nGo on: cd examples/timestamps && ../../.venv/bin/fairway up", flush=True)
     except KeyboardInterrupt:
         print()
     finally:

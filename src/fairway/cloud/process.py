@@ -132,6 +132,8 @@ def configure_logging(directory: Path) -> None:
     handler = RotatingFileHandler(directory / LOG, maxBytes=LOG_LIMIT, backupCount=1)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    # At every start it asks for a package that only signing with keys would need.
+    logging.getLogger("kms").setLevel(logging.ERROR)
 
 
 async def run_cloud(

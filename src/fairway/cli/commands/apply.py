@@ -14,7 +14,9 @@ from fairway.cli.render.human import say, say_next, show_plan, show_status, summ
 from fairway.cli.render.json import print_json
 from fairway.cli.render.progress import Progress
 from fairway.cli.source_control import find_actor, find_revision
-from fairway.cli.target import open_target
+from fairway.cli.target import open_target, state_directory
+from fairway.cloud.launch import stop_cloud
+from fairway.errors import FairwayError
 from fairway.operate.status import read_status
 from fairway.route import apply_plan, load_app, plan_app
 
@@ -44,7 +46,12 @@ def command(environment: str, yes: bool, verbose: bool, directory: Path, as_json
         if not as_json:
             show_plan(plan)
             show_local_notices(plan)
-        require_consent("Apply these changes?", yes=yes)
+        try:
+            require_consent("Apply these changes?", yes=yes)
+        except FairwayError:
+            if target.started:  # only to be asked
+                stop_cloud(state_directory(directory))
+            raise
         with going_on_alone(), Progress(verbose=verbose, quiet=as_json) as progress:
             release = apply_plan(
                 plan,

@@ -22,14 +22,16 @@ from fairway.cli.render.progress import Progress
 from fairway.cli.source_control import find_actor, find_revision
 from fairway.cli.target import Target, open_target, state_directory
 from fairway.cloud.launch import find_cloud, stop_cloud
+from fairway.cloud.launch import read_status as read_status_of_cloud
 from fairway.define import FILE_NAME, App
 from fairway.errors import EXIT_INTERRUPTED, EXIT_OK, FairwayError
-from fairway.events import Report, ignore_events
+from fairway.events import Notice, Report, ignore_events
 from fairway.operate.logs import LogQuery, follow_lines, list_logging
 from fairway.operate.status import read_status
 from fairway.plan import Action, Plan
 from fairway.route import apply_plan, load_app, plan_app
 
+_DENIED, _DENIED_NOTICE = "AccessDenied", "was denied"
 _LOG_PAUSE = 0.25  # seconds between questions for log lines
 
 
@@ -68,6 +70,8 @@ def start_app(directory: Path, report: Report) -> tuple[App, Target]:
     app = load_app(directory)
     target = open_target(app, report, must_answer=True, start="always")
     plan = plan_app(app, target.choose, target.aws, report)
+    for table in plan.kept_tables:
+        report(Notice(f"{table} stays from before, as it is; a new, empty table is made"))
     if not plan.is_empty:
         _apply(plan, directory, target.require_aws(), report)
     return app, target
@@ -132,19 +136,23 @@ def _serve(app: App, target: Target, edits: Edits) -> None:
         target=_show_logs, args=(app, target, components, stop, edits), daemon=True
     )
     follower.start()
+    troubled = False
     try:
         while (files := edits.take()) is not None:
-            app = _reload(app, target, files)
+            app, good = _reload(app, target, files)
+            if good and troubled:
+                say("mended; what is saved is what runs", err=True, fg="green")
+            troubled = not good
             components[:] = list_logging(app)
     finally:
         stop.set()
         follower.join(timeout=2)
 
 
-def _reload(running: App, target: Target, files: list[str]) -> App:
+def _reload(running: App, target: Target, files: list[str]) -> tuple[App, bool]:
     """Take edits to the running application; problems are told and change nothing.
 
-    Returns the application that runs then.
+    Returns the application that runs then, and whether there were no problems.
     """
     from fairway.cli.main import run_guarded
 
@@ -154,7 +162,7 @@ def _reload(running: App, target: Target, files: list[str]) -> App:
         raise KeyboardInterrupt
     if code != EXIT_OK:
         say("still running the version before this edit", err=True, fg="yellow")
-    return found[-1]
+    return found[-1], code == EXIT_OK
 
 
 def _take_edit(running: App, target: Target, files: list[str]) -> App:
@@ -183,12 +191,23 @@ def _may_lose(action: Action, resource_type: str) -> bool:
     return stateful and action in (Action.DELETE, Action.REPLACE, Action.KEEP)
 
 
+def _tell_notices(target: Target, told: set[str]) -> None:
+    """Show what the cloud has to say that was not shown: after a denial, the missing link."""
+    if target.cloud is None:
+        return
+    for notice in read_status_of_cloud(target.cloud).get("notices", []):
+        if _DENIED_NOTICE in notice["text"] and notice["text"] not in told:
+            told.add(notice["text"])
+            say(f"note: {notice['text']}", fg="yellow")
+
+
 def _show_logs(
     app: App, target: Target, components: list[str], stop: threading.Event, edits: Edits
 ) -> None:
     """Print log lines as they come; when the cloud is gone, end the watching."""
     since, told = int(time.time() * 1000), False
     state = state_directory(app.root)
+    notices: set[str] = set()
 
     def pause() -> bool:
         return not stop.wait(_LOG_PAUSE) and find_cloud(state) is not None
@@ -199,6 +218,8 @@ def _show_logs(
             for line in follow_lines(app, target.require_aws(), query, pause):
                 since = max(since, line.timestamp_ms + 1)
                 show_invocations(line)
+                if _DENIED in line.text:
+                    _tell_notices(target, notices)
             break
         except Exception as error:  # the cloud may be coming back; what reads it must not end
             if not pause():
