@@ -96,6 +96,11 @@ def _add_access_logs(draft: Draft, name: str, balancer: LoadBalancer) -> None:
         DeletionPolicy="Delete",
         UpdateReplacePolicy="Delete",
     )
+    _add_log_delivery(draft, bucket, origin)
+
+
+def _add_log_delivery(draft: Draft, bucket: str, origin: Origin) -> None:
+    """Let the load-balancing service write, and nobody in the clear."""
     arn = get_att(bucket, "Arn")
     deliver = {
         "Sid": "Deliver",
