@@ -156,13 +156,11 @@ class Worker:
 
     def _needs_tmp(self) -> bool:
         """Whether what it runs lies in the machine's /tmp, which another /tmp would hide."""
-        needed = (
-            self._function.code,
-            self._interpreter.packages,
-            Path(self._interpreter.program),
-            self._folder,
-        )
-        return any(part.resolve().is_relative_to("/tmp") for part in needed)  # noqa: S108
+        packages, program = self._interpreter.packages, Path(self._interpreter.program)
+        # Packages are links into an environment, and its program may be one out of it.
+        needed = (self._function.code, self._folder, packages, *packages.iterdir(), program)
+        places = [program, *(part.resolve() for part in needed)]
+        return any(place.is_relative_to("/tmp") for place in places)  # noqa: S108
 
     def _give_up_waiting(self) -> None:
         """Fail: initialization takes too long."""
