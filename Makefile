@@ -16,8 +16,10 @@ demo: $(VENV)/.installed ## Run the timestamp application on the local cloud and
 	@$(BIN)/python examples/demo.py
 
 test: $(VENV)/.dev-installed ## Run all tests.
-	$(BIN)/pytest -n $(WORKERS) $(CLOUDS:%=--ignore=%)
-	$(BIN)/pytest $(CLOUDS)
+	@failed=0; set -x; \
+		$(BIN)/pytest -n $(WORKERS) $(CLOUDS:%=--ignore=%) || failed=1; \
+		$(BIN)/pytest $(CLOUDS) || failed=1; \
+		exit $$failed
 
 test-fast: $(VENV)/.dev-installed ## Run the tests that start no server: under a minute.
 	$(BIN)/pytest -n $(WORKERS) -m "not slow"
