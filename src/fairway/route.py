@@ -19,7 +19,7 @@ from fairway.bundle import Artifact, Platform, Source, bundle_sources
 from fairway.check import require_valid
 from fairway.compile import Templates, compile_app
 from fairway.compile.artifacts import STACK_NAME as ARTIFACTS_STACK
-from fairway.compile.draft import LAYERS
+from fairway.compile.draft import name_stack, name_stacks
 from fairway.define import LOCAL, App, define_app
 from fairway.define.spec import Table
 from fairway.events import Report, StepFinished, StepStarted, ignore_events
@@ -67,7 +67,7 @@ def plan_app(
     artifacts = bundle_app(app, templates, choose, report)
     if aws is None:
         return plan_changes(app, templates, artifacts, {}, compared=False)
-    observed = _observe(aws, [ARTIFACTS_STACK, *_name_stacks(app)], report)
+    observed = _observe(aws, [ARTIFACTS_STACK, *name_stacks(app)], report)
     plan = plan_changes(
         app,
         templates,
@@ -75,7 +75,7 @@ def plan_app(
         observed,
         find_prefix_list=lambda service: find_prefix_list(aws, service),
     )
-    data = f"{app.prefix}-data"
+    data = name_stack(app, "data")
     if app.of_kind(Table) and data not in observed:
         plan = replace(plan, kept_tables=tuple(find_kept_tables(aws, data)))
     return plan
@@ -83,7 +83,7 @@ def plan_app(
 
 def plan_removal(app: App, aws: Aws, report: Report = ignore_events) -> Plan:
     """plan: what removing the application from its environment would delete and keep."""
-    return plan_destruction(app, _observe(aws, _name_stacks(app), report))
+    return plan_destruction(app, _observe(aws, name_stacks(app), report))
 
 
 def apply_plan(
@@ -112,7 +112,3 @@ def _observe(aws: Aws, names: list[str], report: Report) -> dict[str, ObservedSt
     observed = observe_stacks(aws, names)
     report(StepFinished(step, time.monotonic() - began, minor=True))
     return observed
-
-
-def _name_stacks(app: App) -> list[str]:
-    return [f"{app.prefix}-{layer}" for layer in LAYERS]

@@ -25,6 +25,16 @@ LIST_TYPE = "CommaDelimitedList"
 LAYERS: tuple[Layer, ...] = ("network", "data", "app")  # each may need those before it
 
 
+def name_stack(app: App, layer: Layer) -> str:
+    """The full name of one of an application's stacks."""
+    return f"{app.prefix}-{layer}"
+
+
+def name_stacks(app: App) -> list[str]:
+    """The full names of all stacks that an application may have, each after those it needs."""
+    return [name_stack(app, layer) for layer in LAYERS]
+
+
 def to_logical(name: str) -> str:
     """A component's name as the stem of its logical ids: my-api -> MyApi."""
     return "".join(part.capitalize() for part in name.split("-"))
@@ -47,7 +57,7 @@ class StackDraft:
     @property
     def name(self) -> str:
         """The stack's full name."""
-        return f"{self.app.prefix}-{self.layer}"
+        return name_stack(self.app, self.layer)
 
     def add(
         self,

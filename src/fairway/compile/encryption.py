@@ -10,8 +10,6 @@ from typing import Any
 from fairway.compile.draft import Draft, StackDraft
 from fairway.compile.template import Origin, get_att, policy, ref, sub
 
-KEY_PRICE = "1 USD a month"  # aws.amazon.com/kms/pricing, each key, 2026
-
 
 def data_key(draft: Draft) -> dict[str, Any] | None:
     """The data stack's key as the data stack itself names it; None with AWS's keys."""

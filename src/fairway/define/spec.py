@@ -275,6 +275,7 @@ class File(Spec):
     network: Network | None = Field(
         None, description="The network; without it there is one only if a component needs one."
     )
+    # "AWS Key Management Service Pricing", 2026: 1 USD a month for each key.
     encryption: Literal["customer-key", "aws-key"] = Field(
         "customer-key",
         description="Whose key encrypts data at rest: a key of the application's own "
