@@ -1,6 +1,6 @@
 """`python -m fairway`."""
 
-from fairway.cli.main import main
+from fairway.cli.entry import main
 
 if __name__ == "__main__":
     main()
