@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -69,6 +68,8 @@ def read_start(pid: int) -> str | None:
 
 
 def _ask_ps(pid: int) -> str | None:
+    import subprocess  # where there is no /proc; the supervisor keeps what it imports in memory
+
     asked = subprocess.run(
         ["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
     )

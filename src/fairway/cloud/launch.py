@@ -70,6 +70,9 @@ def _start(directory: Path, region: str) -> CloudInfo:
         process, ready = _spawn(directory, region)
         try:
             is_ready = _wait_ready(ready)
+        except BaseException:  # an interrupt: what was asked for is not wanted any more
+            _end(process)
+            raise
         finally:
             os.close(ready)
         info = find_cloud(directory) if is_ready else _find_started_meanwhile(directory, process)
@@ -88,7 +91,8 @@ def _start(directory: Path, region: str) -> CloudInfo:
 def _spawn(directory: Path, region: str) -> tuple[subprocess.Popen[bytes], int]:
     """Start the process in a session of its own; returns the readable end of its ready pipe."""
     ready, told = os.pipe()
-    command = [sys.executable, "-P", "-m", "fairway.cloud.process"]
+    compiled, environment = _keep_compiled()
+    command = [sys.executable, "-P", *compiled, "-m", "fairway.cloud.process"]
     command += ["--directory", str(directory), "--region", region, "--ready-fd", str(told)]
     log = os.open(directory / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
@@ -97,6 +101,7 @@ def _spawn(directory: Path, region: str) -> tuple[subprocess.Popen[bytes], int]:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
+            env=environment,
             pass_fds=[told],
             start_new_session=True,
             cwd=directory,
@@ -108,6 +113,15 @@ def _spawn(directory: Path, region: str) -> tuple[subprocess.Popen[bytes], int]:
         os.close(told)
         os.close(log)
     return process, ready
+
+
+def _keep_compiled() -> tuple[list[str], dict[str, str]]:
+    """Options and environment of a Python that keeps compiled modules where this one does."""
+    environment = dict(os.environ)
+    if not sys.dont_write_bytecode:
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    prefix = sys.pycache_prefix
+    return ["-X", f"pycache_prefix={prefix}"] if prefix else [], environment
 
 
 def _wait_ready(ready: int) -> bool:
@@ -182,7 +196,7 @@ def read_status(info: CloudInfo, timeout: float = 5.0) -> dict[str, Any]:
     """The running cloud's own account of itself.
 
     Keys: endpoint, region, account, pid, started_at, engine, functions,
-    listeners (owner, port, local_port, url), target_health, notices (at, text),
+    listeners (owner, port, local_port, url), target_health, notices (at, text, link),
     recorded (type to sentence). Raises CloudUnavailable.
     """
     import urllib.request  # slow to import, and most commands do not ask

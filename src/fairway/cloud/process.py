@@ -1,37 +1,23 @@
 """The local cloud's process: `python -m fairway.cloud.process --directory DIR --region REGION`.
 
-A light supervisor forks the cloud itself. Only one runs per directory: a lock
+A light supervisor forks the cloud itself (`serving.py`), and imports nothing that
+only the cloud needs: what it holds stays in memory twice. Only one runs per directory: a lock
 file, held open by both, says so whatever becomes of pid files.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import contextlib
 import fcntl
-import logging
 import os
-import secrets
 import signal
 import sys
 import time
-from collections.abc import Callable
-from importlib.metadata import version
-from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
-from fairway.cloud.control.settings import CloudSettings, load_settings
-from fairway.cloud.info import LOG, CloudInfo, read_start, remove_info, write_info
+from fairway.cloud.control.settings import load_settings
+from fairway.cloud.info import CloudInfo, read_start, remove_info, write_info
 from fairway.cloud.supervisor import TAKEN, UNABLE, Supervisor
-
-LOG_LIMIT = 2_000_000
-"""Bytes of cloud.log before it is rotated; two are kept."""
-
-STOP_LIMIT = 10.0
-"""Seconds for stopping in order; a cloud that cannot be stopped would keep its directory."""
-
-_ORPHAN_CHECK = 1.0
 
 
 def parse_arguments(arguments: list[str]) -> argparse.Namespace:
@@ -57,11 +43,13 @@ def main(arguments: list[str]) -> int:
     except OSError as error:
         sys.stderr.write(f"{error.filename} cannot be written: {error.strerror}\n")
         return UNABLE
-    token = secrets.token_hex(8)
+    token = os.urandom(8).hex()
     supervisor_pid = os.getpid()
     started = read_start(supervisor_pid) or ""
 
     def publish(endpoint: str) -> None:
+        from importlib.metadata import version  # in the child: the supervisor has no use for it
+
         write_info(
             CloudInfo(
                 directory=str(directory),
@@ -86,10 +74,9 @@ def main(arguments: list[str]) -> int:
     def child(restarts: int) -> int:
         nonlocal is_first
         is_first = restarts == 0
-        # Not asyncio.run, which waits for every task: an operation of the emulator may wait for
-        # minutes, and everything is saved. The supervisor ends the process at once.
-        loop = asyncio.new_event_loop()
-        return loop.run_until_complete(run_cloud(settings, publish, supervisor_pid, restarts))
+        from fairway.cloud.serving import serve_cloud
+
+        return serve_cloud(settings, publish, _say, supervisor_pid, restarts)
 
     try:
         return Supervisor(child, _say).run()
@@ -125,64 +112,6 @@ def _say(text: str) -> None:
     stamp = time.strftime("%Y-%m-%d %H:%M:%S")
     sys.stderr.write(f"{stamp} {text}\n")
     sys.stderr.flush()
-
-
-def configure_logging(directory: Path) -> None:
-    """Send everything that is logged into cloud.log, which stays bounded."""
-    handler = RotatingFileHandler(directory / LOG, maxBytes=LOG_LIMIT, backupCount=1)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    # At every start it asks for a package that only signing with keys would need.
-    logging.getLogger("kms").setLevel(logging.ERROR)
-
-
-async def run_cloud(
-    settings: CloudSettings,
-    publish: Callable[[str], None],
-    supervisor_pid: int,
-    restarts: int,
-) -> int:
-    """Run the cloud in this process until SIGTERM, SIGINT or the supervisor's end."""
-    from fairway.cloud.control.journal import StateUnusable
-
-    configure_logging(settings.directory)
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    try:
-        from fairway.cloud.composition import Cloud
-
-        cloud = Cloud(settings, os.environ)
-        if restarts:
-            cloud.notices.add(f"The cloud died and was started again ({restarts} times so far).")
-        await cloud.start()
-    except StateUnusable as error:  # in the user's hands: no traceback, and no other attempt
-        _say(f"the cloud could not start: {error}")
-        return UNABLE
-    except Exception as error:
-        logging.getLogger(__name__).exception("the cloud could not start")
-        _say(f"the cloud could not start: {type(error).__name__}: {error}")
-        if restarts == 0:
-            return UNABLE
-        raise
-    try:
-        publish(cloud.endpoint)
-        await _wait_for_end(stop, supervisor_pid)
-    finally:
-        try:
-            async with asyncio.timeout(STOP_LIMIT):
-                await cloud.stop()
-        except TimeoutError:
-            _say(f"the cloud did not stop in order within {STOP_LIMIT:g} s; ending it")
-    return 0
-
-
-async def _wait_for_end(stop: asyncio.Event, supervisor_pid: int) -> None:
-    """Return when told to stop, or when the supervisor is gone."""
-    while not stop.is_set() and os.getppid() == supervisor_pid:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), _ORPHAN_CHECK)
 
 
 if __name__ == "__main__":

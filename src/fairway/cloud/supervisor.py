@@ -26,6 +26,9 @@ UNABLE = 5
 """Exit code of a child that could not start and said why: starting it again is no use."""
 
 
+_ENDING = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
+
+
 def next_delay(deaths: int) -> float | None:
     """Seconds before the next start after so many quick deaths; None to give up."""
     if deaths >= GIVE_UP_AFTER:
@@ -55,7 +58,7 @@ class Supervisor:
 
     def run(self) -> int:
         """Supervise; returns the exit code of the whole."""
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for number in _ENDING:
             signal.signal(number, self._forward)
         deaths = restarts = 0
         while True:
@@ -77,10 +80,14 @@ class Supervisor:
     def _run_child(self, restarts: int) -> int:
         sys.stdout.flush()
         sys.stderr.flush()
+        # Held back until both know who they are: a child that still had our handlers would take
+        # the signal that we hand on to it, and live on.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
         self._pid = os.fork()
         if self._pid == 0:
-            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            for number in _ENDING:
                 signal.signal(number, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
             try:
                 code = self._child(restarts)
             except SystemExit as error:
@@ -90,6 +97,7 @@ class Supervisor:
                 sys.excepthook(type(error), error, error.__traceback__)
                 code = 1
             os._exit(code)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
         if self._stopping:  # the signal came between the loop's check and the fork
             os.kill(self._pid, signal.SIGTERM)
         _, status = os.waitpid(self._pid, 0)
