@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from ssl import SSLContext
 from typing import Protocol
 
 from fairway.cloud.control.reconcile import Served
+from fairway.cloud.edge.access import AccessRecord
 from fairway.cloud.edge.http_api import HttpApiHandler
+from fairway.cloud.edge.issuers import KeySets, Tell
 from fairway.cloud.edge.load_balancer import LoadBalancer
-from fairway.cloud.edge.model import HttpApi
+from fairway.cloud.edge.model import HttpApi, Listener
 from fairway.cloud.edge.server import Edge
+from fairway.cloud.edge.stickiness import CookieSeal
 from fairway.cloud.functions.model import Invocation, Invoke
 
 Handler = LoadBalancer | HttpApiHandler
@@ -22,6 +28,14 @@ class Permit(Protocol):
         ...
 
 
+Observe = Callable[[Served, AccessRecord], None]
+"""Takes what was served, and each request that it answered."""
+
+
+def observe_nothing(served: Served, record: AccessRecord) -> None:
+    """Leave a request unobserved."""
+
+
 class NotPermitted(Exception):
     """The function's policy does not let the caller invoke it."""
 
@@ -29,17 +43,44 @@ class NotPermitted(Exception):
 class EdgeFront:
     """Implements `reconcile.Front` over the edge."""
 
-    def __init__(self, edge: Edge, invoke: Invoke, permit: Permit) -> None:
+    def __init__(
+        self,
+        edge: Edge,
+        invoke: Invoke,
+        permit: Permit,
+        *,
+        open_tls: Callable[[], SSLContext],
+        tell: Tell,
+        secret: str,
+        observe: Observe = observe_nothing,
+    ) -> None:
         self._edge = edge
         self._invoke = invoke
         self._permit = permit
+        self._open_tls = open_tls
+        self._tell = tell
+        self._observe = observe
+        self._keys = KeySets(tell)
+        self._seal = CookieSeal(secret)
         self._handlers: dict[str, Handler] = {}
 
     def _make(self, served: Served) -> Handler:
         invoke = self._guard(served)
+        record = partial(self._observe, served)
         if isinstance(served, HttpApi):
-            return HttpApiHandler(served, invoke)
-        return LoadBalancer(served, invoke)
+            return HttpApiHandler(served, invoke, keys=self._keys, tell=self._tell, record=record)
+        local_port = partial(self._find_port, served.arn)
+        return LoadBalancer(served, invoke, local_port=local_port, seal=self._seal, record=record)
+
+    def _find_port(self, arn: str, port: int) -> int | None:
+        """Where the sibling of a listener that has this port on AWS answers here."""
+        balancer = arn.rpartition("/")[0]
+        for name, handler in self._handlers.items():
+            if isinstance(handler, LoadBalancer):
+                found = handler.listener
+                if found.port == port and found.arn.rpartition("/")[0] == balancer:
+                    return self._edge.ports[name]
+        return None
 
     def _guard(self, served: Served) -> Invoke:
         """Invoke only what the function's policy permits; the edge answers 500 or 502 else."""
@@ -54,7 +95,9 @@ class EdgeFront:
     async def open(self, name: str, served: Served, port: int) -> int:
         """Serve on a port, or on another when it is taken; returns the port."""
         handler = self._make(served)
-        local = await self._edge.listen(name, handler, port, refuse=handler.refuse)
+        secure = isinstance(served, Listener) and served.protocol == "HTTPS"
+        tls = self._open_tls() if secure else None
+        local = await self._edge.listen(name, handler, port, refuse=handler.refuse, tls=tls)
         self._adopt(name, handler)
         return local
 

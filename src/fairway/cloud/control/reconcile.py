@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from fairway.cloud.control.api_snapshots import read_apis
 from fairway.cloud.control.archives import UnsafeArchive, sweep_archives, unpack_archive
 from fairway.cloud.control.ports import PortBook
 from fairway.cloud.control.snapshots import (
     Stores,
     iterate_packages,
     read_aliases,
-    read_apis,
     read_function,
     read_listeners,
 )
@@ -61,12 +61,13 @@ class Front(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class OpenPort:
-    """One local port that is served. port: on AWS; local: on this machine."""
+    """One listener or API that is served. port: on AWS; local: on this machine."""
 
     name: str
     local: int
     port: int
     owner: str
+    scheme: str = "http"
 
 
 class Reconciler:
@@ -166,6 +167,10 @@ class Reconciler:
         for name, served in wanted.items():
             if name not in self._served:
                 await self._open(name, served)
+            elif _scheme_of(self._served[name]) != _scheme_of(served):
+                await self._front.close(name)
+                self._record_of(served)["LocalPort"] = None
+                await self._open(name, served)
             elif self._served[name] != served:
                 await self._front.replace(name, served)
                 self._served[name] = served
@@ -197,22 +202,27 @@ class Reconciler:
             if "localPort" not in record:
                 self._set_port(served, self._ports.assign(label, self._local.values()))
             return label, int(record["localPort"])
+        return self._choose_balancer_port(served)
+
+    def _choose_balancer_port(self, served: Listener) -> tuple[str, int]:
+        """The first listener of each scheme shares the balancer's own port, which DNSName names."""
         record, balancer = self._record_of(served), self._balancer_of(served)
         base = balancer.setdefault("LocalName", served.load_balancer)
         if "LocalPort" not in balancer:
             balancer["LocalPort"] = self._ports.assign(base, self._local.values())
             balancer["DNSName"] = f"127.0.0.1:{balancer['LocalPort']}"
         if record.get("LocalPort") is None:
-            siblings = {
-                other.get("LocalPort")
+            first = not any(
+                other.get("LocalName") == base and other.get("LocalPort") is not None
                 for other in self._stores.listeners.values()
                 if other["LoadBalancerArn"] == record["LoadBalancerArn"]
-            }
-            if balancer["LocalPort"] not in siblings:
-                record["LocalPort"], record["LocalName"] = balancer["LocalPort"], base
-            else:
-                record["LocalName"] = f"{base}:{served.port}"
+                and other["Protocol"] == record["Protocol"]
+            )
+            record["LocalName"] = base if first else f"{base}:{served.port}"
+            if not first:
                 record["LocalPort"] = self._ports.assign(record["LocalName"], self._local.values())
+        if record["LocalName"] == base:
+            record["LocalPort"] = balancer["LocalPort"]
         return str(record["LocalName"]), int(record["LocalPort"])
 
     def _set_port(self, served: Served, port: int) -> None:
@@ -249,9 +259,14 @@ class Reconciler:
         for name, served in self._served.items():
             port = 443 if isinstance(served, HttpApi) else served.port
             owner = served.name if isinstance(served, HttpApi) else served.load_balancer
-            found.append(OpenPort(name, self._local[name], port, owner))
+            found.append(OpenPort(name, self._local[name], port, owner, _scheme_of(served)))
         return found
 
     def list_functions(self) -> list[Function]:
         """What is deployed."""
         return list(self._functions.values())
+
+
+def _scheme_of(served: Served) -> str:
+    """How a served thing is spoken to here: HTTP APIs, HTTPS on AWS, are in the clear."""
+    return "https" if isinstance(served, Listener) and served.protocol == "HTTPS" else "http"

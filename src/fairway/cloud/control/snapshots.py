@@ -1,4 +1,7 @@
-"""From ministack's stores to what the edge and the functions speak: pure readings."""
+"""From ministack's stores to what the edge and the functions speak: pure readings.
+
+HTTP APIs are read in `api_snapshots`.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,9 @@ from fairway.cloud.control.invocation import versioned_arn
 from fairway.cloud.edge.model import (
     Action,
     Condition,
-    Cors,
     FixedResponse,
     Forward,
     HealthCheck,
-    HttpApi,
-    Integration,
     Listener,
     Redirect,
     Rule,
@@ -51,6 +51,7 @@ class Stores:
     routes: Mapping[tuple[str, ...], dict[str, Record]]
     integrations: Mapping[tuple[str, ...], dict[str, Record]]
     stages: Mapping[tuple[str, ...], dict[str, Record]]
+    authorizers: Mapping[tuple[str, ...], dict[str, Record]]
 
 
 # --- functions ---------------------------------------------------------------
@@ -228,7 +229,7 @@ def read_action(records: list[Record]) -> Action:
         if kind == "redirect":
             return _read_redirect(record.get("RedirectConfig") or {})
         if kind == "forward":
-            return Forward(_read_forward(record))
+            return Forward(_read_forward(record), _read_stickiness(record))
     return FixedResponse(503)
 
 
@@ -248,6 +249,13 @@ def _read_forward(record: Record) -> tuple[tuple[str, int], ...]:
     if groups:
         return tuple((str(g["TargetGroupArn"]), int(g.get("Weight", 1))) for g in groups)
     return ((str(record.get("TargetGroupArn") or ""), 1),)
+
+
+def _read_stickiness(record: Record) -> int | None:
+    config = (record.get("ForwardConfig") or {}).get("TargetGroupStickinessConfig") or {}
+    if str(config.get("Enabled", "")).lower() != "true":
+        return None
+    return int(config["DurationSeconds"])
 
 
 def _read_target_groups(stores: Stores) -> Iterator[TargetGroup]:
@@ -283,78 +291,3 @@ def _read_health_check(record: Record) -> HealthCheck | None:
 
 def _attributes(records: list[Record]) -> dict[str, str]:
     return {str(a["Key"]): str(a.get("Value", "")).lower() for a in records}
-
-
-# --- HTTP APIs ---------------------------------------------------------------
-
-
-def read_apis(stores: Stores) -> list[HttpApi]:
-    """Every HTTP API; without a stage it serves nothing, as on AWS."""
-    routes = {key[-1]: found for key, found in stores.routes.items()}
-    integrations = {key[-1]: found for key, found in stores.integrations.items()}
-    stages = {key[-1]: found for key, found in stores.stages.items()}
-    found = []
-    for (account, region, api_id), record in stores.apis.items():
-        if record.get("protocolType") != "HTTP":
-            continue
-        own = stages.get(api_id) or {}
-        stage = own.get("$default") or next(iter(own.values()), None)
-        served = _read_routes(routes.get(api_id) or {}, integrations.get(api_id) or {})
-        found.append(
-            HttpApi(
-                api_id=api_id,
-                name=str(record.get("name") or api_id),
-                account=account,
-                region=region,
-                routes=served if stage else {},
-                stage=str(stage["stageName"]) if stage else "$default",
-                stage_variables=dict((stage or {}).get("stageVariables") or {}),
-                cors=_read_cors(record.get("corsConfiguration")),
-            )
-        )
-    return found
-
-
-def _read_routes(
-    routes: Mapping[str, Record], integrations: Mapping[str, Record]
-) -> dict[str, Integration]:
-    found = {}
-    for route in routes.values():
-        target = str(route.get("target") or "").removeprefix("integrations/")
-        integration = integrations.get(target)
-        if integration is None:
-            continue
-        function = function_of_uri(str(integration.get("integrationUri") or ""))
-        version = str(integration.get("payloadFormatVersion") or "1.0")
-        found[str(route["routeKey"])] = Integration(
-            function=function,
-            payload_format="2.0" if version == "2.0" else "1.0",
-            timeout=int(integration.get("timeoutInMillis") or 30_000),
-        )
-    return found
-
-
-def function_of_uri(uri: str) -> str:
-    """The function's ARN in an integration URI, which may be API Gateway's path form."""
-    if ":apigateway:" in uri and "/functions/" in uri:
-        return uri.partition("/functions/")[2].removesuffix("/invocations")
-    return uri
-
-
-def _read_cors(record: Record | None) -> Cors | None:
-    if not record:
-        return None
-    lowered = {key.lower(): value for key, value in record.items()}
-
-    def texts(name: str) -> tuple[str, ...]:
-        return tuple(map(str, lowered.get(name) or ()))
-
-    age = lowered.get("maxage")
-    return Cors(
-        origins=texts("alloworigins"),
-        methods=texts("allowmethods"),
-        headers=texts("allowheaders"),
-        expose=texts("exposeheaders"),
-        credentials=str(lowered.get("allowcredentials", False)).lower() == "true",
-        max_age=None if age is None else int(age),
-    )

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from fairway.cloud.edge.server import Port
 
 _PIPELINE_DEPTH = 32
+CLEAR_TEXT = 497
+"""Plain HTTP on a port for TLS; answered 400. It has no number of its own; nginx calls it so."""
 # Feeding the parser in pieces bounds what it can swallow between two checks of the limits.
 _PIECE = 16 * 1024
 
@@ -54,6 +56,7 @@ class Connection(asyncio.Protocol):
         self._limits = port.limits
         self._transport: asyncio.Transport | None = None
         self._client = ("", 0)
+        self._secure = False
         self._parser = httptools.HttpRequestParser(self)
         self._waiting: deque[tuple[Request | _Refusal, bool]] = deque()
         self._task: asyncio.Task[None] | None = None
@@ -75,6 +78,7 @@ class Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         peer = transport.get_extra_info("peername")
         self._client = (peer[0], peer[1]) if peer else ("", 0)
+        self._secure = transport.get_extra_info("sslcontext") is not None
         raw = transport.get_extra_info("socket")
         if raw is not None:
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -103,6 +107,8 @@ class Connection(asyncio.Protocol):
         """Stay open for answers under way when the peer has only closed its sending half."""
         self._deaf = True
         self._ended = True
+        if self._secure:
+            return False  # TLS knows no half-closed connection: asyncio closes it anyway
         return self._task is not None or bool(self._waiting)
 
     def pause_writing(self) -> None:
@@ -174,7 +180,9 @@ class Connection(asyncio.Protocol):
             self._url = b"/"
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take one header."""
+        """Take one header; what follows a chunked body is not one of the head's, and is dropped."""
+        if not self._in_head:
+            return
         if len(name) + len(value) > self._limits.header:
             self._refused = self._refused or 400
             return
@@ -191,6 +199,8 @@ class Connection(asyncio.Protocol):
 
     def _judge_head(self) -> int:
         """Return the status to refuse the head with, or 0."""
+        if self._port.tls is not None and not self._secure:
+            return CLEAR_TEXT
         hosts = length = coded = 0
         for name, value in self._headers:
             lowered = name.lower()
@@ -268,6 +278,7 @@ class Connection(asyncio.Protocol):
             headers=tuple(headers),
             body=b"".join(self._body),
             client=self._client,
+            scheme="https" if self._secure else "http",
             http_version=self._parser.get_http_version(),
         )
 

@@ -7,8 +7,10 @@ import json
 from dataclasses import dataclass
 
 from fairway.cloud.edge.access import AccessRecord, RecordAccess, record_nothing
+from fairway.cloud.edge.authorization import Denied, Gate
 from fairway.cloud.edge.cors import add_cors, answer_preflight, is_preflight
 from fairway.cloud.edge.headers import extend_trace_id
+from fairway.cloud.edge.issuers import KeySets, Tell
 from fairway.cloud.edge.model import HttpApi, Request, Response
 from fairway.cloud.edge.proxy_event import Call, build_event, make_request_id, parse_answer
 from fairway.cloud.edge.routes import RouteTable
@@ -26,6 +28,8 @@ from fairway.cloud.functions.model import (
 _MAX_BODY = 10 * 1024 * 1024
 _MESSAGES = {
     400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
     404: "Not Found",
     413: "Request Entity Too Large",
     500: "Internal Server Error",
@@ -38,6 +42,10 @@ def build_message(status: int) -> Response:
     text = _MESSAGES.get(status, "Bad Request" if status < 500 else "Internal Server Error")
     body = json.dumps({"message": text}, separators=(",", ":")).encode()
     return Response(status, (("Content-Type", "application/json"),), body)
+
+
+def tell_nobody(sentence: str) -> None:
+    """Keep what the user could be told."""
 
 
 @dataclass(slots=True)
@@ -56,7 +64,8 @@ class _Trip:
 class HttpApiHandler:
     """Answers requests as one HTTP API would; implements Handle and Refuse.
 
-    404 without a route; 500 when the function fails, runs past its own timeout or
+    404 without a route; 401 or 403 when the route's authorizer does not admit the
+    request; 500 when the function fails, runs past its own timeout or
     answers nonsense; 503 when it is throttled or the integration's timeout passes
     (the invocation runs on, as on AWS); 413 over 10 MB.
     """
@@ -68,10 +77,13 @@ class HttpApiHandler:
         *,
         stamps: Stamps | None = None,
         record: RecordAccess = record_nothing,
+        keys: KeySets | None = None,
+        tell: Tell = tell_nobody,
     ) -> None:
         self.api = api
         self._invoke = invoke
         self._stamps = stamps or Stamps()
+        self._gate = Gate(api, keys or KeySets(tell), tell, self._stamps.now)
         self._record = record
         self._routes = RouteTable(api.routes)
         self._left: set[asyncio.Task[Invocation]] = set()
@@ -148,7 +160,14 @@ class HttpApiHandler:
         trip.trace_id = extend_trace_id(
             request.header("x-amzn-trace-id"), now, self._stamps.hex_id(24)
         )
-        call = Call(request, self.api, route, parameters, trip.request_id, trip.trace_id, now)
+        try:
+            identity = await self._gate.admit(request, route.key)
+        except Denied as denied:
+            trip.error_reason = denied.reason
+            return _challenge(denied)
+        call = Call(
+            request, self.api, route, parameters, trip.request_id, trip.trace_id, now, identity
+        )
         return await self._call_target(call, trip)
 
     async def _call_target(self, call: Call, trip: _Trip) -> Response:
@@ -204,6 +223,14 @@ class HttpApiHandler:
             return build_message(500)
         trip.target_status = response.status
         return response
+
+
+def _challenge(denied: Denied) -> Response:
+    response = build_message(denied.status)
+    if denied.challenge is None:
+        return response
+    headers = (*response.headers, ("www-authenticate", denied.challenge))
+    return Response(response.status, headers, response.body)
 
 
 def _identify(response: Response, request_id: str) -> Response:

@@ -18,13 +18,16 @@ from fairway.cloud.edge.model import (
     TargetGroup,
 )
 from fairway.cloud.edge.rules import (
+    LocalPort,
     RuleTable,
     build_error_response,
     build_fixed_response,
     build_location,
     build_redirect_response,
+    know_no_port,
 )
 from fairway.cloud.edge.stamps import Stamps
+from fairway.cloud.edge.stickiness import CookieSeal, bind_client, find_group
 from fairway.cloud.edge.target_event import (
     InvalidAnswer,
     build_event,
@@ -71,11 +74,15 @@ class LoadBalancer:
         *,
         stamps: Stamps | None = None,
         record: RecordAccess = record_nothing,
+        local_port: LocalPort = know_no_port,
+        seal: CookieSeal | None = None,
     ) -> None:
         self.listener = listener
         self._invoke = invoke
         self._stamps = stamps or Stamps()
         self._record = record
+        self._local_port = local_port
+        self._seal = seal or CookieSeal("")
         self._rules = RuleTable(listener)
         self._checker = HealthChecker(listener.target_groups.values(), invoke, self._stamps)
 
@@ -100,7 +107,7 @@ class LoadBalancer:
                 source=self.listener.arn,
                 client=client,
                 request=None,
-                status=status,
+                status=response.status,
                 seconds=0.0,
                 received_bytes=0,
                 sent_bytes=len(response.body),
@@ -149,13 +156,18 @@ class LoadBalancer:
                 return build_fixed_response(rule.action)
             case Redirect():
                 trip.action = "redirect"
-                trip.redirect_url = build_location(rule.action, request, self.listener)
+                trip.redirect_url = build_location(
+                    rule.action, request, self.listener, self._local_port
+                )
                 return build_redirect_response(rule.action, trip.redirect_url)
             case Forward():
                 trip.action = "forward"
                 return await self._forward(rule.action, request, trip, now)
 
-    def _choose_group(self, action: Forward) -> TargetGroup | None:
+    def _choose_group(self, action: Forward, request: Request, now: float) -> TargetGroup | None:
+        bound = find_group(self._seal, action, request, now)
+        if bound is not None:
+            return self.listener.target_groups.get(bound)
         groups = [(arn, weight) for arn, weight in action.groups if weight > 0]
         if len(groups) == 1:
             return self.listener.target_groups.get(groups[0][0])
@@ -170,9 +182,15 @@ class LoadBalancer:
     async def _forward(
         self, action: Forward, request: Request, trip: _Trip, now: float
     ) -> Response:
-        group = self._choose_group(action)
+        group = self._choose_group(action, request, now)
         if group is None or not group.functions:
             return build_error_response(503)
+        response = await self._ask_group(group, request, trip, now)
+        return bind_client(self._seal, action, group.arn, response, now)
+
+    async def _ask_group(
+        self, group: TargetGroup, request: Request, trip: _Trip, now: float
+    ) -> Response:
         trip.target_group, trip.target = group.arn, group.functions[0]
         event, trip.trace_id = build_event(
             request, self.listener, group, now=now, unique=self._stamps.hex_id(24)

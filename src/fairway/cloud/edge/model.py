@@ -86,9 +86,13 @@ class TargetGroup:
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """Forward to target groups by weight: (target group ARN, weight) pairs."""
+    """Forward to target groups by weight: (target group ARN, weight) pairs.
+
+    sticky: for how many seconds a client keeps its target group, or None.
+    """
 
     groups: tuple[tuple[str, int], ...]
+    sticky: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +174,29 @@ class Integration:
     timeout: int = 30_000
 
 
+TOKEN_SOURCE = "$request.header.Authorization"  # noqa: S105 - a place, not a token
+
+
+@dataclass(frozen=True, slots=True)
+class JwtAuthorizer:
+    """Which tokens are good. source: where the token is, as "$request.header.Authorization"."""
+
+    issuer: str
+    audiences: tuple[str, ...]
+    source: str = TOKEN_SOURCE
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """What a route asks of a request: a good token with at least one of the scopes, if any.
+
+    authorizer: None for a kind that the edge does not have; then nobody is admitted.
+    """
+
+    authorizer: JwtAuthorizer | None
+    scopes: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Cors:
     """An HTTP API's CORS configuration; max_age in seconds."""
@@ -184,7 +211,10 @@ class Cors:
 
 @dataclass(frozen=True, slots=True)
 class HttpApi:
-    """One HTTP API with its routes: route key ("GET /a/{id}", "ANY /x/{proxy+}", "$default")."""
+    """One HTTP API with its routes: route key ("GET /a/{id}", "ANY /x/{proxy+}", "$default").
+
+    guards: by route key; a route without one is open.
+    """
 
     api_id: str
     name: str
@@ -194,3 +224,4 @@ class HttpApi:
     stage: str = "$default"
     stage_variables: Mapping[str, str] = field(default_factory=dict)
     cors: Cors | None = None
+    guards: Mapping[str, Guard] = field(default_factory=dict)

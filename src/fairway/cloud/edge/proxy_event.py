@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, unquote_plus
 
+from fairway.cloud.edge.authorization import Identity
 from fairway.cloud.edge.headers import HOP_BY_HOP, is_valid_header, list_end_to_end
 from fairway.cloud.edge.model import HttpApi, Request, Response
 from fairway.cloud.edge.routes import Route
@@ -48,7 +49,10 @@ _NO_IDENTITY = (
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One routed request: everything that its event is made from. now: epoch seconds."""
+    """One routed request: everything that its event is made from. now: epoch seconds.
+
+    identity: None on an open route.
+    """
 
     request: Request
     api: HttpApi
@@ -57,6 +61,7 @@ class Call:
     request_id: str
     trace_id: str
     now: float
+    identity: Identity | None = None
 
 
 def build_event(call: Call) -> dict[str, Any]:
@@ -103,10 +108,12 @@ def build_event_2(call: Call) -> dict[str, Any]:
 
 
 def _build_context_2(call: Call) -> dict[str, Any]:
-    request, api = call.request, call.api
+    request, api, identity = call.request, call.api, call.identity
+    token = {"claims": identity.claims, "scopes": identity.scopes} if identity else None
     return {
         "accountId": api.account,
         "apiId": api.api_id,
+        **({"authorizer": {"jwt": token}} if token else {}),
         "domainName": _name_domain(api),
         "domainPrefix": api.api_id,
         "http": {
@@ -149,13 +156,17 @@ def build_event_1(call: Call) -> dict[str, Any]:
 
 
 def _build_context_1(call: Call, path: str) -> dict[str, Any]:
-    request, api = call.request, call.api
+    request, api, bearer = call.request, call.api, call.identity
     identity: dict[str, str | None] = dict.fromkeys(_NO_IDENTITY)
     identity["sourceIp"] = request.client[0]
     identity["userAgent"] = request.header("user-agent") or ""
     return {
         "accountId": api.account,
         "apiId": api.api_id,
+        "authorizer": {
+            "claims": bearer.claims if bearer else None,
+            "scopes": bearer.scopes if bearer else None,
+        },
         "domainName": _name_domain(api),
         "domainPrefix": api.api_id,
         "extendedRequestId": call.request_id,

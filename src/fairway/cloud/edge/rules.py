@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+from fairway.cloud.edge.connection import CLEAR_TEXT
 from fairway.cloud.edge.model import (
     Condition,
     FixedResponse,
@@ -38,13 +39,12 @@ _TITLES = {
 
 def build_error_response(status: int) -> Response:
     """Return the load balancer's own page for a status; 460, 463 and the like have no phrase."""
+    headers = (("Server", SERVER), ("Content-Type", "text/html"))
+    if status == CLEAR_TEXT:
+        page = _build_page("400 The plain HTTP request was sent to HTTPS port")
+        return Response(400, headers, page, reason=_title(400))
     title = f"{status} {_title(status)}".strip()
-    return Response(
-        status,
-        (("Server", SERVER), ("Content-Type", "text/html")),
-        _build_page(title),
-        reason=_title(status),
-    )
+    return Response(status, headers, _build_page(title), reason=_title(status))
 
 
 def _title(status: int) -> str:
@@ -173,11 +173,23 @@ def build_fixed_response(action: FixedResponse) -> Response:
     return Response(action.status, headers, action.body.encode())
 
 
-def build_location(action: Redirect, request: Request, listener: Listener) -> str:
+LocalPort = Callable[[int], int | None]
+"""Where a listener of the same load balancer answers here, by its port on AWS."""
+
+
+def know_no_port(port: int) -> int | None:
+    """Know of no other listener."""
+    return None
+
+
+def build_location(
+    action: Redirect, request: Request, listener: Listener, local_port: LocalPort = know_no_port
+) -> str:
     """Fill in a redirect's placeholders.
 
     #{port} is the port the client named, so that a redirect that keeps it leads
-    back to the local listener; without one it is the listener's port on AWS.
+    back to the local listener; without one it is the listener's port on AWS. A port
+    on AWS of the same load balancer becomes the local one.
     """
     host, port = split_host(request)
     values = {
@@ -194,7 +206,11 @@ def build_location(action: Redirect, request: Request, listener: Listener) -> st
 
     path = fill(action.path)
     query = fill(action.query)
-    location = f"{fill(action.protocol).lower()}://{fill(action.host)}:{fill(action.port)}"
+    to_port = fill(action.port)
+    named = action.port == "#{port}" and port is not None
+    if not named and action.host == "#{host}" and to_port.isdecimal():
+        to_port = str(local_port(int(to_port)) or to_port)
+    location = f"{fill(action.protocol).lower()}://{fill(action.host)}:{to_port}"
     location += path if path.startswith("/") else f"/{path}"
     return f"{location}?{query}" if query else location
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+import ssl
 
 from fairway.cloud.edge.connection import Connection, Limits
+from fairway.cloud.edge.door import PATIENCE, Door
 from fairway.cloud.edge.model import Handle, Refuse, Request, Response
 from fairway.events import LogLine, Notice, Report, ignore_events
 
@@ -20,21 +22,32 @@ def refuse_plainly(status: int, client: tuple[str, int]) -> Response:
 
 
 class Port:
-    """One open listener and its connections."""
+    """One open listener and its connections. tls: None for a listener in the clear."""
 
     def __init__(
-        self, name: str, handle: Handle, refuse: Refuse, limits: Limits, report: Report
+        self,
+        name: str,
+        handle: Handle,
+        refuse: Refuse,
+        limits: Limits,
+        report: Report,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.name = name
         self.handle = handle
         self.refuse = refuse
         self.limits = limits
         self.report = report
-        self.number = 0
+        self.tls = tls
         self.closing = False
         self.connections: set[Connection] = set()
-        self.server: asyncio.Server | None = None
+        self.door: Door | None = None
         self._empty = asyncio.Event()
+
+    @property
+    def number(self) -> int:
+        """The local port, 0 before it is open."""
+        return self.door.number if self.door else 0
 
     def forget(self, connection: Connection) -> None:
         """Drop a connection that is over."""
@@ -58,8 +71,8 @@ class Port:
     async def close(self, drain: float) -> None:
         """Stop accepting, let requests under way end within `drain` seconds, then cut."""
         self.closing = True
-        if self.server is not None:
-            self.server.close()
+        if self.door is not None:
+            self.door.leave(self)
         for connection in list(self.connections):
             connection.finish()
         if await self._wait_empty(drain):
@@ -82,14 +95,21 @@ class Edge:
 
     report: gets a Notice when a wanted port was taken, and a LogLine when a
     handler raised. drain: seconds that requests under way get when a listener closes.
+    patience: seconds for a client's first byte and for its TLS handshake.
     """
 
     def __init__(
-        self, *, report: Report = ignore_events, limits: Limits | None = None, drain: float = 5.0
+        self,
+        *,
+        report: Report = ignore_events,
+        limits: Limits | None = None,
+        drain: float = 5.0,
+        patience: float = PATIENCE,
     ) -> None:
         self._report = report
         self._limits = limits or Limits()
         self._drain = drain
+        self._patience = patience
         self._ports: dict[str, Port] = {}
 
     @property
@@ -105,32 +125,36 @@ class Edge:
         *,
         refuse: Refuse = refuse_plainly,
         limits: Limits | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> int:
         """Open a listener and return its port.
 
         The port is the preferred one, or another free one when that is taken; then
-        a Notice names both. 0 prefers none. Raises ValueError when the name is open
-        already.
+        a Notice names both. 0 prefers none. A listener with TLS and one in the clear
+        may prefer the same port: they share it. Raises ValueError when the name is
+        open already.
         """
         if name in self._ports:
             raise ValueError(f"listener {name!r} is open already")
-        port = Port(name, handle, refuse, limits or self._limits, self._report)
+        port = Port(name, handle, refuse, limits or self._limits, self._report, tls)
+        door = self._find_door(preferred_port, tls is not None)
+        if door is None:
+            door = Door(_bind_loopback(preferred_port), self._patience)
+        door.join(port)
+        port.door = door
         self._ports[name] = port
-        try:
-            opened = _bind_loopback(preferred_port)
-            loop = asyncio.get_running_loop()
-            port.number = opened.getsockname()[1]
-            port.server = await loop.create_server(
-                lambda: Connection(port, loop), sock=opened, backlog=2048
-            )
-        except BaseException:
-            del self._ports[name]
-            raise
         if preferred_port and port.number != preferred_port:
             self._report(
                 Notice(f"{name}: port {preferred_port} is in use, listening on {port.number}")
             )
         return port.number
+
+    def _find_door(self, number: int, tls: bool) -> Door | None:
+        """The door that is open at a port and has room for this kind of listener."""
+        for port in self._ports.values():
+            if port.door and port.door.number == number and port.door.has_room(tls=tls):
+                return port.door
+        return None
 
     async def replace(self, name: str, handle: Handle, *, refuse: Refuse | None = None) -> None:
         """Serve the next requests by another handler; connections stay. KeyError if not open."""

@@ -205,3 +205,46 @@ def test_a_bad_archive_is_told_and_stops_nobody(tmp_path: Path) -> None:
     assert world.runtime.deployed == {}
     assert world.notices[0].startswith("f: ")
     assert "l80" in world.front.open_now
+
+
+def add_secure_listener(world: World) -> None:
+    world.stores.listeners[(ACCOUNT, REGION, "l443")] = {  # type: ignore[index]
+        **make_listener("l443", 443),
+        "Protocol": "HTTPS",
+    }
+
+
+def test_the_listeners_of_both_schemes_share_the_balancers_port(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    add_secure_listener(world)
+    world.settle()
+    assert {local for _, local in world.front.open_now.values()} == {FIRST_PORT}
+    assert world.record("load_balancers", "lb")["DNSName"] == f"127.0.0.1:{FIRST_PORT}"
+    listed = {(p.name, p.scheme, p.port, p.local) for p in world.reconciler.list_ports()}
+    assert listed == {("l80", "http", 80, FIRST_PORT), ("l443", "https", 443, FIRST_PORT)}
+
+
+def test_a_further_listener_has_a_port_of_its_own(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    add_secure_listener(world)
+    other = {**make_listener("l8443", 8443), "Protocol": "HTTPS"}
+    world.stores.listeners[(ACCOUNT, REGION, "l8443")] = other  # type: ignore[index]
+    world.settle()
+    assert world.front.open_now["l8443"][1] == FIRST_PORT + 1
+
+
+def test_both_move_together_when_the_port_is_taken(tmp_path: Path) -> None:
+    world = World(tmp_path, FIRST_PORT)
+    add_secure_listener(world)
+    world.settle()
+    assert {local for _, local in world.front.open_now.values()} == {FIRST_PORT + 1}
+    assert world.record("load_balancers", "lb")["DNSName"] == f"127.0.0.1:{FIRST_PORT + 1}"
+
+
+def test_a_listener_that_changes_its_scheme_is_opened_anew(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.settle()
+    world.record("listeners", "l80")["Protocol"] = "HTTPS"
+    world.settle()
+    assert world.front.calls == ["open l80", "close l80", "open l80"]
+    assert world.front.open_now["l80"][1] == FIRST_PORT

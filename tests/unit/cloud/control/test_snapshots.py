@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from fairway.cloud.control.api_snapshots import function_of_uri
 from fairway.cloud.control.invocation import versioned_arn
-from fairway.cloud.control.snapshots import expand_conditions, function_of_uri, read_action
+from fairway.cloud.control.snapshots import expand_conditions, read_action
 from fairway.cloud.edge.model import Condition, FixedResponse, Forward, Redirect
 
 BASE = "arn:aws:lambda:eu-west-1:000000000000:function:f"

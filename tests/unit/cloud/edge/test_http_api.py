@@ -191,6 +191,7 @@ def test_event_1() -> None:
         "requestContext": {
             "accountId": "123456789012",
             "apiId": "a1b2c3",
+            "authorizer": {"claims": None, "scopes": None},
             "domainName": "a1b2c3.execute-api.eu-west-1.amazonaws.com",
             "domainPrefix": "a1b2c3",
             "extendedRequestId": REQUEST_ID,

@@ -635,3 +635,26 @@ def read_or_refuse(read: Callable[[], Response]) -> None:
         return
     assert 200 <= response.status <= 599
     assert all(isinstance(part, str) for header in response.headers for part in header)
+
+
+@pytest.mark.parametrize(
+    ("action", "host", "location"),
+    [
+        (Redirect(protocol="HTTPS", port="443"), "localhost:8080", "https://localhost:8081/a"),
+        (Redirect(protocol="HTTPS", port="443"), "localhost", "https://localhost:8081/a"),
+        (Redirect(protocol="HTTPS", port="8443"), "localhost", "https://localhost:8443/a"),
+        (
+            Redirect(protocol="HTTPS", host="aws.example", port="443"),
+            "localhost:8080",
+            "https://aws.example:443/a",
+        ),
+        (Redirect(path="/b"), "localhost:9", "http://localhost:9/b"),
+        (Redirect(path="/b"), "localhost", "http://localhost:8080/b"),
+    ],
+)
+def test_redirects_lead_to_local_ports(action: Redirect, host: str, location: str) -> None:
+    balancer = LoadBalancer(
+        listener(action), Functions(), stamps=STAMPS, local_port={80: 8080, 443: 8081}.get
+    )
+    response = asyncio.run(balancer(request("/a", headers=(("Host", host),))))
+    assert dict(response.headers)["Location"] == location

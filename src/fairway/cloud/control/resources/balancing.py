@@ -15,6 +15,10 @@ Assign = Callable[[str], int]
 """Gives a named listener its local port."""
 
 
+# "Action types for listener rules": those that decide who may go on to the next action.
+_GUARDS = ("authenticate-cognito", "authenticate-oidc", "jwt-validation")
+
+
 def _is_true(value: object) -> bool:
     return str(value).lower() == "true"
 
@@ -59,12 +63,86 @@ def _target(declared: dict[str, Any]) -> dict[str, Any]:
     return target
 
 
+def check_target_group(props: Properties) -> None:
+    """A group of functions takes no stickiness of its own.
+
+    "Target groups for your Application Load Balancers", "Target group attributes":
+    of the stickiness attributes none is for the target type lambda, also when off.
+    """
+    if props.get("TargetType") != "lambda":
+        return
+    for attribute in props.get("TargetGroupAttributes") or []:
+        if str(attribute.get("Key", "")).startswith("stickiness."):
+            raise ValueError(
+                "The provided target group attribute is not supported "
+                "(Service: ElasticLoadBalancingV2, Status Code: 400): "
+                f"{attribute['Key']} with the target type lambda"
+            )
+
+
+def check_actions(actions: list[dict[str, Any]]) -> None:
+    """Refuse forward actions beyond what ForwardActionConfig of the API reference takes.
+
+    Quotas: five target groups an action. Weights 0 to 999, lifetimes 1 to 604,800 seconds.
+    """
+    for action in actions:
+        if str(action.get("Type")) in _GUARDS:
+            raise ValueError(
+                f"The local cloud has no {action['Type']} actions, and serves no listener that "
+                "needs one: without them its targets would be open"
+            )
+        config = action.get("ForwardConfig") or {}
+        groups = config.get("TargetGroups") or []
+        if len(groups) > 5:
+            raise ValueError(f"You can specify up to 5 target groups, but got {len(groups)}")
+        for group in groups:
+            if not 0 <= int(group.get("Weight", 1)) <= 999:
+                raise ValueError(f"Weight '{group['Weight']}' must be between 0 and 999")
+        sticky = config.get("TargetGroupStickinessConfig") or {}
+        if _is_true(sticky.get("Enabled", False)):
+            seconds = sticky.get("DurationSeconds")
+            if seconds is None:
+                raise ValueError(
+                    "You must specify DurationSeconds when you enable target group stickiness"
+                )
+            if not 1 <= int(seconds) <= 604_800:
+                raise ValueError(f"DurationSeconds '{seconds}' must be between 1 and 604800")
+
+
+def _keep_forwards(stored: list[dict[str, Any]], declared: list[dict[str, Any]]) -> None:
+    """Put back the weights and the stickiness, of which ministack keeps only the first group."""
+    for record, action in zip(stored, declared, strict=False):
+        if action.get("ForwardConfig"):
+            record["ForwardConfig"] = action["ForwardConfig"]
+
+
+def apply_rule(
+    arn: str, props: Properties, old: Properties | None, stack: str, logical_id: str
+) -> None:
+    """Store the whole of forward actions."""
+    _keep_forwards(alb._rules[arn]["Actions"], props.get("Actions") or [])
+
+
 def apply_listener(
     arn: str, props: Properties, old: Properties | None, stack: str, logical_id: str
 ) -> None:
-    """Store the declared attributes."""
+    """Store the declared attributes, and the whole of forward actions."""
+    # The listener's default rule has the same list.
+    _keep_forwards(alb._listeners[arn]["DefaultActions"], props.get("DefaultActions") or [])
     attributes = alb._listener_attrs.setdefault(arn, [])
     provisioners._elbv2_merge_attributes(attributes, props.get("ListenerAttributes"))
+
+
+def check_listener(props: Properties) -> None:
+    """An HTTPS listener has a certificate. CreateListener, "Errors": CertificateNotFound."""
+    if props.get("Protocol") == "HTTPS" and not props.get("Certificates"):
+        raise ValueError("A certificate must be specified for HTTPS listeners")
+    check_actions(props.get("DefaultActions") or [])
+
+
+def check_rule(props: Properties) -> None:
+    """A rule's forward actions are within limits."""
+    check_actions(props.get("Actions") or [])
 
 
 def check_load_balancer(props: Properties) -> None:
@@ -131,8 +209,13 @@ def make_extensions(assign: Assign) -> dict[str, Extension]:
     """The family's extensions, with the way to get a port."""
     addresses = Addresses(assign)
     return {
-        "AWS::ElasticLoadBalancingV2::TargetGroup": Extension(apply=apply_target_group),
-        "AWS::ElasticLoadBalancingV2::Listener": Extension(apply=apply_listener),
+        "AWS::ElasticLoadBalancingV2::TargetGroup": Extension(
+            check=check_target_group, apply=apply_target_group
+        ),
+        "AWS::ElasticLoadBalancingV2::Listener": Extension(
+            check=check_listener, apply=apply_listener
+        ),
+        "AWS::ElasticLoadBalancingV2::ListenerRule": Extension(check=check_rule, apply=apply_rule),
         "AWS::ElasticLoadBalancingV2::LoadBalancer": Extension(
             check=check_load_balancer,
             apply=addresses.apply_load_balancer,
