@@ -32,12 +32,17 @@ class Host:
     notice: Callable[[str], None]
 
 
+def observe_nothing(duration: float, failed: bool) -> None:
+    """Leave an invocation unobserved."""
+
+
 @dataclass(slots=True, eq=False)
 class Job:
     """One invocation on its way.
 
     invoked_arn: as the caller named the function. release: gives back its place
-    in the function's concurrency. retried: its cold start has been tried twice.
+    in the function's concurrency. observe: takes milliseconds and whether it
+    failed, once, when it has run. retried: its cold start has been tried twice.
     """
 
     request_id: str
@@ -46,6 +51,7 @@ class Job:
     invoked_arn: str
     outcome: asyncio.Future[Invocation]
     release: Callable[[], None]
+    observe: Callable[[float, bool], None] = observe_nothing
     expiry: asyncio.TimerHandle | None = None
     retried: bool = False
     begun: bool = False

@@ -75,6 +75,27 @@ class Alias:
         return self.versions[0][0]
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """One invocation that ended or was throttled, for metrics.
+
+    invoked_arn: as the caller named the function. duration: milliseconds; 0 when it
+    was throttled. concurrency: invocations of the function under way when it was
+    accepted, itself included; total_concurrency: of all functions. reserved:
+    whether the function has a concurrency of its own.
+    """
+
+    name: str
+    invoked_arn: str
+    version: str
+    duration: float = 0.0
+    failed: bool = False
+    throttled: bool = False
+    concurrency: int = 0
+    total_concurrency: int = 0
+    reserved: bool = False
+
+
 class TooManyRequests(Exception):
     """No worker: the machine is busy and the queue in front of the function full or too slow.
 

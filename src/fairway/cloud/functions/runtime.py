@@ -22,6 +22,7 @@ from fairway.cloud.functions.job import Host, Job
 from fairway.cloud.functions.memory import MemoryWatch
 from fairway.cloud.functions.model import (
     Alias,
+    Ended,
     Function,
     Invocation,
     PayloadTooLarge,
@@ -68,6 +69,7 @@ class Functions:
     environment, of which only PATH, HOME and LANG reach workers; interpreters
     are searched on its PATH. notice: takes plain sentences for the user.
     scratch: a directory of ours alone, emptied at the start and the end.
+    observe: takes every invocation that ended or was throttled.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class Functions:
         clock: Callable[[], float] = time.time,
         new_id: Callable[[], uuid.UUID] = uuid.uuid4,
         draw: Callable[[], float] = random.random,
+        observe: Callable[[Ended], None] = lambda ended: None,
     ) -> None:
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir(parents=True, mode=0o700)
@@ -105,6 +108,7 @@ class Functions:
             notice=self._notice_once,
         )
         self._draw = draw
+        self._observe = observe
         self._aliases: dict[str, Alias] = {}
         self._quotas: dict[str, Quota] = {}
         self._pools: dict[str, Pool] = {}
@@ -177,6 +181,15 @@ class Functions:
             raise PayloadTooLarge(
                 f"Request must be smaller than {MAX_REQUEST} bytes for the InvokeFunction operation"
             )
+        try:
+            return await self._submit(pool, arn, payload, trace_id, request_id)
+        except TooManyRequests:
+            self._observe(Ended(pool.function.name, arn, pool.function.version, throttled=True))
+            raise
+
+    async def _submit(
+        self, pool: Pool, arn: str, payload: bytes, trace_id: str | None, request_id: str | None
+    ) -> Invocation:
         quota = self._quotas[_unqualify(pool.function.arn)]
         quota.take(pool.function.name)
         job = Job(
@@ -186,6 +199,7 @@ class Functions:
             invoked_arn=arn,
             outcome=asyncio.get_running_loop().create_future(),
             release=quota.give_back,
+            observe=self._make_observer(pool.function, arn, quota),
         )
         job.outcome.add_done_callback(lambda _: job.note_unbegun_end())
         try:
@@ -194,6 +208,28 @@ class Functions:
             job.outcome.cancel()
             raise
         return await job.outcome
+
+    def _make_observer(
+        self, function: Function, arn: str, quota: Quota
+    ) -> Callable[[float, bool], None]:
+        """What is told about an invocation that was just accepted, when it has run."""
+        here, everywhere = quota.taken, sum(each.taken for each in self._quotas.values())
+
+        def observe(duration: float, failed: bool) -> None:
+            self._observe(
+                Ended(
+                    function.name,
+                    arn,
+                    function.version,
+                    duration,
+                    failed,
+                    concurrency=here,
+                    total_concurrency=everywhere,
+                    reserved=function.reserved is not None,
+                )
+            )
+
+        return observe
 
     def _make_trace_id(self) -> str:
         """Make a trace header that nobody samples ("AWS X-Ray", tracing header)."""

@@ -317,6 +317,7 @@ class Worker:
             )
             job.outcome.set_result(outcome)
         job.release()
+        job.observe(report.duration, error)
 
     # --- memory -----------------------------------------------------------------
 

@@ -1,0 +1,1 @@
+"""CloudWatch metrics of what runs here, and the alarms that watch them."""
