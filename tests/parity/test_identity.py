@@ -114,6 +114,13 @@ def probe_template(key: str) -> dict[str, Any]:
                                 "Action": "s3:PutObject",
                                 "Resource": {"Fn::Sub": "${Guarded.Arn}/never/*"},
                             },
+                            {
+                                "Effect": "Deny",
+                                "Principal": "*",
+                                "Action": "s3:*",
+                                "Resource": {"Fn::Sub": "${Guarded.Arn}/*"},
+                                "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+                            },
                         ],
                     },
                 },
@@ -264,7 +271,7 @@ DENIED = "AccessDeniedException"
         calls(
             "bucket-policy", "s3", "put_object",
             {"Bucket": "<Guarded>", "Key": "a", "Body": "x"}, "OK",
-            "within an account an allow of the bucket's policy suffices",
+            "within an account an allow of the bucket's policy suffices, TLS being required",
         ),
         calls(
             "bucket-policy-deny", "s3", "put_object",

@@ -10,11 +10,21 @@ LIMIT = 200
 
 
 @dataclass(frozen=True, slots=True)
+class MissingLink:
+    """What to write into fairway.yml: under the `uses` of component, `target: access`."""
+
+    component: str
+    target: str
+    access: str
+
+
+@dataclass(frozen=True, slots=True)
 class KeptNotice:
-    """at: epoch milliseconds."""
+    """at: epoch milliseconds. link: what would help, where a link would."""
 
     at: int
     text: str
+    link: MissingLink | None = None
 
 
 class Notices:
@@ -24,9 +34,9 @@ class Notices:
         self._clock = clock
         self._kept: dict[str, KeptNotice] = {}
 
-    def add(self, text: str) -> None:
+    def add(self, text: str, link: MissingLink | None = None) -> None:
         """Keep a sentence."""
-        self._kept.setdefault(text, KeptNotice(int(self._clock() * 1000), text))
+        self._kept.setdefault(text, KeptNotice(int(self._clock() * 1000), text, link))
         while len(self._kept) > LIMIT:
             del self._kept[next(iter(self._kept))]
 

@@ -13,14 +13,21 @@ SubmitEvent = Callable[[str, bytes], None]
 
 
 class Destinations:
-    """Delivers through ministack's own services, in the account and region of the target."""
+    """Delivers through ministack's own services, in the account and region of the target.
 
-    def __init__(self, submit: SubmitEvent) -> None:
+    check(sender, target): raises ValueError where the sending function's role does
+    not allow it.
+    """
+
+    def __init__(self, submit: SubmitEvent, check: Callable[[str, str], None]) -> None:
         self._submit = submit
+        self._check = check
 
-    async def deliver(self, arn: str, body: str, attributes: Attributes) -> None:
-        """Implements `asynchronous.Deliver`. Raises ValueError when the service refuses."""
+    async def deliver(self, arn: str, body: str, attributes: Attributes, sender: str) -> None:
+        """Implements `asynchronous.Deliver`. Raises ValueError when it is refused."""
         from ministack.core import responses
+
+        self._check(sender, arn)
 
         _, _, service, region, account, name = arn.split(":", 5)
         responses.set_request_account_id(account)  # of this task alone

@@ -3,111 +3,25 @@
 ministack evaluates policies and checks signatures once it is told to, but takes
 well-known keys ("test", any twelve digits) for the account's owner without
 looking at the signature. Here the project's own random key is the only
-administrator, and each function signs with a session of its own role.
+administrator, and each function signs with a session of its own role (`sessions`).
 """
 
 from __future__ import annotations
 
 import json
-import re
-import secrets
-import string
-import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import Any
 
+from fairway.cloud.control import keys
+from fairway.cloud.control.decisions import Decisions
+from fairway.cloud.control.denials import Denial
 from fairway.cloud.control.leading_keys import list_leading_keys
 from fairway.cloud.control.settings import CloudSettings
-
-SESSION_SECONDS = 12 * 3600
-"""IAM User Guide, "AssumeRole": the longest session of a role is 12 hours."""
-
-RENEW_SECONDS = 3600.0
-"""How often sessions in use are renewed; far more often than they expire."""
+from fairway.cloud.control.signatures import make_authenticate
 
 ANONYMOUS = "anonymous"
 """Stands for the ARN of a caller without credentials."""
-
-_KEY_ALPHABET = string.ascii_uppercase + string.digits
-_ASSUMED = re.compile(r"arn:aws:sts::(\d{12}):assumed-role/([^/]+)/(.+)")
-
-
-@dataclass(frozen=True, slots=True)
-class Denial:
-    """One call that a policy refused. principal, resource: ARNs; action: "dynamodb:PutItem"."""
-
-    principal: str
-    action: str
-    resource: str
-
-
-class Sessions:
-    """Temporary credentials of functions' roles, one session per function and role.
-
-    store: ministack's table of STS sessions by access key id. find_role_id: the
-    unique id of a role by its ARN.
-    """
-
-    def __init__(
-        self,
-        store: dict[str, dict[str, Any]],
-        find_role_id: Callable[[str], str],
-        clock: Callable[[], float] = time.time,
-        make_token: Callable[[int], str] = secrets.token_urlsafe,
-    ) -> None:
-        self._store = store
-        self._find_role_id = find_role_id
-        self._clock = clock
-        self._make_token = make_token
-        self._keys: dict[tuple[str, str], str] = {}
-
-    def issue(self, role: str, function: str) -> Mapping[str, str]:
-        """The environment variables that let a worker of this function sign as its role."""
-        key = self._keys.get((role, function))
-        session = self._store.get(key) if key else None
-        if key is None or session is None:
-            key, session = self._open(role, function)
-        session["Expiration"] = self._clock() + SESSION_SECONDS
-        return {
-            "AWS_ACCESS_KEY_ID": key,
-            "AWS_SECRET_ACCESS_KEY": session["SecretAccessKey"],
-            "AWS_SESSION_TOKEN": session["SessionToken"],
-        }
-
-    def _open(self, role: str, function: str) -> tuple[str, dict[str, Any]]:
-        account = role.split(":")[4]
-        name = role.rsplit("/", 1)[-1]
-        key = "ASIA" + "".join(secrets.choice(_KEY_ALPHABET) for _ in range(16))
-        session = {
-            "AccountId": account,
-            "Arn": f"arn:aws:sts::{account}:assumed-role/{name}/{function}",
-            "IssuedAt": self._clock(),
-            "PrincipalType": "AssumedRole",
-            "SecretAccessKey": self._make_token(30),
-            "SessionToken": self._make_token(120),
-            "UserId": f"{self._find_role_id(role)}:{function}",
-        }
-        self._store[key] = session
-        self._keys[(role, function)] = key
-        return key, session
-
-    def keep(self, used: set[tuple[str, str]]) -> None:
-        """Renew the sessions of these roles and functions, and end all others."""
-        for owner, key in list(self._keys.items()):
-            session = self._store.get(key)
-            if owner in used and session is not None:
-                session["Expiration"] = self._clock() + SESSION_SECONDS
-            else:
-                self._store.pop(key, None)
-                del self._keys[owner]
-
-
-def open_sessions() -> Sessions:
-    """Sessions that ministack's evaluator knows."""
-    from ministack.services import sts
-
-    return Sessions(sts._sessions, sts._role_id)
 
 
 def guard_identity(settings: CloudSettings, denied: Callable[[Denial], None]) -> None:
@@ -117,6 +31,7 @@ def guard_identity(settings: CloudSettings, denied: Callable[[Denial], None]) ->
     """
     from ministack.core import iam_actions, iam_evaluator
 
+    _count_loopback_as_secure(iam_evaluator)
     iam_evaluator.is_root_access_key = lambda access_key_id: False
     iam_evaluator.resolve_credential = _know_administrator(
         iam_evaluator, settings, iam_evaluator.resolve_credential
@@ -130,13 +45,26 @@ def guard_identity(settings: CloudSettings, denied: Callable[[Denial], None]) ->
     iam_evaluator._trust_principal_matches = _trust_only_callers(
         iam_evaluator._trust_principal_matches
     )
-    iam_evaluator.enforce = _tell_denials(iam_evaluator, iam_evaluator.enforce, denied)
+    iam_evaluator.authenticate = make_authenticate(iam_evaluator, iam_evaluator.authenticate)
+    check = check_keys(iam_evaluator, iam_evaluator.enforce, denied)
+    iam_evaluator.enforce = remember_allowed(iam_evaluator, check)
     iam_evaluator.pin_signed_body = _keep_body(iam_evaluator)
     iam_actions.json = _ParseOnce()
     iam_actions.dynamodb_service_context = _add_leading_keys(iam_actions.dynamodb_service_context)
     iam_actions.access_denied_response = _name_resources(
         iam_actions, iam_actions.access_denied_response
     )
+
+
+def _count_loopback_as_secure(evaluator: Any) -> None:
+    """aws:SecureTransport is true: what stays on this machine goes over TLS on AWS.
+
+    Policies that deny plain transport would otherwise deny every call here, also
+    those that services make for themselves.
+    """
+    pin = evaluator.pin_request_origin
+    evaluator.pin_request_origin = lambda address, secure: pin(address, True)
+    evaluator._request_origin = ContextVar("request_origin", default=("127.0.0.1", True))
 
 
 def _know_administrator(
@@ -302,6 +230,11 @@ def _find_caller(evaluator: Any) -> Callable[..., str]:
     def find(headers: Any, query_params: Any = None) -> str:
         account = responses.get_account_id()
         key = router.extract_access_key_id(headers or {}, query_params or {})
+        from ministack.services import sts  # not before services may be imported
+
+        session = sts._sessions.get(key)
+        if session is not None:  # whether it is valid is checked before anything is answered
+            return str(session["Arn"])
         found = evaluator.resolve_credential(key, account) if key else None
         known = isinstance(found, evaluator.ResolvedCredential) and found.principal_arn
         return known or f"arn:aws:iam::{account}:root"
@@ -320,9 +253,12 @@ def _trust_only_callers(original: Callable[..., bool]) -> Callable[..., bool]:
     return matches
 
 
-def _tell_denials(
-    evaluator: Any, original: Callable[..., Any], denied: Callable[[Denial], None]
-) -> Callable[..., Any]:
+def remember_allowed(evaluator: Any, check: Callable[..., Any]) -> Callable[..., Any]:
+    """Ask `check`, unless exactly this was allowed before: then only who calls is checked."""
+    from ministack.core import responses
+
+    decisions = Decisions(evaluator)
+
     def enforce(
         access_key_id: str,
         iam_action: str,
@@ -331,12 +267,72 @@ def _tell_denials(
         resource_arn: str = "*",
         service_context: Any = None,
     ) -> Any:
-        result = original(access_key_id, iam_action, service, region, resource_arn, service_context)
-        if result is not None and isinstance(result, evaluator.EvalResult):
-            denied(Denial(result.principal_arn, iam_action, resource_arn))
+        pinned = evaluator._signed_request.get()
+        signed = pinned is not None and pinned.access_key_id == access_key_id
+        asked = (access_key_id, iam_action, service, resource_arn)
+        question = decisions.ask(*asked) if signed and not pinned.s3_scoped else None
+        if decisions.knows(question):
+            checked = evaluator.authenticate(access_key_id, responses.get_account_id())
+            if checked is not None:
+                return checked if isinstance(checked, evaluator.AuthError) else None
+        result = check(access_key_id, iam_action, service, region, resource_arn, service_context)
+        if result is None:
+            decisions.keep(question)
         return result
 
     return enforce
+
+
+def check_keys(
+    evaluator: Any, original: Callable[..., Any], denied: Callable[[Denial], None]
+) -> Callable[..., Any]:
+    """Ask the evaluator, then the key that encrypts the resource; tell of refusals."""
+
+    def check(
+        access_key_id: str,
+        iam_action: str,
+        service: str,
+        region: str,
+        resource_arn: str = "*",
+        service_context: Any = None,
+    ) -> Any:
+        result = original(access_key_id, iam_action, service, region, resource_arn, service_context)
+        if result is None:
+            return _check_key(evaluator, original, access_key_id, iam_action, resource_arn, denied)
+        if isinstance(result, evaluator.EvalResult):
+            denied(Denial(result.principal_arn, iam_action, resource_arn))
+        return result
+
+    return check
+
+
+def _check_key(
+    evaluator: Any,
+    enforce: Callable[..., Any],
+    access_key_id: str,
+    iam_action: str,
+    resource: str,
+    denied: Callable[[Denial], None],
+) -> Any:
+    """The service asks AWS KMS in the caller's name: what encrypts the resource must let it."""
+    need = keys.find_key(iam_action, resource)
+    if need is None or need.is_managed:
+        return None
+    service = iam_action.partition(":")[0]
+    for action in need.actions:
+        region = need.key.split(":")[3] if need.key.startswith("arn:") else ""
+        result = enforce(access_key_id, action, "kms", region, need.key, dict(need.context))
+        if isinstance(result, evaluator.EvalResult):
+            refused = Denial(result.principal_arn, action, need.key, f"for {iam_action}")
+            denied(refused)
+            code, message = keys.word_refusal(service, refused)
+            return evaluator.AuthError(code, message)
+        if result is not None:
+            return result
+    if not need.usable:
+        code, _ = keys.word_refusal(service, Denial("", need.actions[0], need.key))
+        return evaluator.AuthError(code, f"{need.key} does not exist or is not enabled.")
+    return None
 
 
 def _name_resources(actions: Any, original: Callable[..., Any]) -> Callable[..., Any]:
@@ -358,60 +354,8 @@ def _name_resources(actions: Any, original: Callable[..., Any]) -> Callable[...,
                 spelled, principal_arn, named, bool(rest.get("explicit_deny"))
             )
         status, headers, body = original(service, action, principal_arn, request_id, **rest)
-        if service == "dynamodb" and not rest.get("error_code"):
+        if (service, rest.get("error_code") or "") in keys.BAD_REQUESTS:
             status = 400
         return status, headers, body
 
     return respond
-
-
-# --- what to write into fairway.yml -------------------------------------------
-
-_READS = re.compile(r":(?:BatchGet|ConditionCheck|Describe|Get|List|Query|Scan)")
-
-
-def word_denial(denial: Denial, find_component: Callable[[str, str], str | None]) -> str | None:
-    """A refusal of a function's call as a sentence that says what to write; None for other callers.
-
-    find_component(kind, name or ARN) answers the Component tag: kind is "function"
-    or "resource".
-    """
-    caller = _ASSUMED.fullmatch(denial.principal)
-    if caller is None:
-        return None
-    function = caller.group(3)
-    component = find_component("function", function) or function
-    refused = f"{component} was denied {denial.action} on {denial.resource}"
-    target = find_component("resource", denial.resource)
-    if target is None:
-        return f"{refused}: its role does not allow it."
-    access = suggest_access(denial.action)
-    return (
-        f"{refused}: component {component} lacks access to component {target}; "
-        f"add `{target}: {access}` to the `uses` of {component} in fairway.yml."
-    )
-
-
-def suggest_access(action: str) -> str:
-    """The access of a link that grants this action, as docs/reference/links.md names it."""
-    service = action.partition(":")[0]
-    if service == "lambda":
-        return "invoke"
-    if service in ("dynamodb", "s3"):
-        return "read" if _READS.search(action) else "read-write"
-    return "send" if service in ("sqs", "sns") else "read-write"
-
-
-def find_component_tag(kind: str, name: str) -> str | None:
-    """The Component tag of a function by name, or of a resource by ARN."""
-    from ministack.services import lambda_svc, tagging
-
-    if kind == "function":
-        record = lambda_svc._functions.get(name) or {}
-        tags = record.get("tags") or {}
-    else:
-        arn = re.sub(r"(:table/[^/]+)/.*", r"\1", name)
-        arn = re.sub(r"(:s3:::[^/]+)/.*", r"\1", arn)
-        tags = tagging.resource_tags(arn) or {}
-    found = tags.get("Component")
-    return str(found) if found else None

@@ -1,4 +1,4 @@
-"""Whether a function lets a load balancer or an HTTP API call it: its resource policy.
+"""Whether a function lets a service call it: its resource policy.
 
 Lambda Developer Guide, "Using resource-based policies for Lambda": another
 service invokes a function only when a statement of the function's policy names
@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from fairway.cloud.control.authority import service_allows
 from fairway.cloud.edge.model import HttpApi, Listener
 
 LOAD_BALANCING = "elasticloadbalancing.amazonaws.com"
@@ -19,26 +20,16 @@ API_GATEWAY = "apigateway.amazonaws.com"
 Served = Listener | HttpApi
 
 
-def allows(policy: Mapping[str, Any], service: str, source: str) -> bool:
+def allows(policy: Mapping[str, Any], service: str, source: str, account: str = "") -> bool:
     """Whether a function's policy lets a service invoke it for a source ARN.
 
-    The statements of an alias count for the whole function.
+    account: of the source, where its ARN names none. The statements of an alias
+    count for the whole function.
     """
-    from ministack.core.iam_evaluator import EvalContext, evaluate_resource_policy
-
-    account = source.split(":")[4]
-    asked = EvalContext(
-        principal_arn=service,
-        principal_type="Service",
-        principal_account=account,
-        action="lambda:InvokeFunction",
-        resource_arn="*",
-        region=source.split(":")[3],
-        service_context={"aws:sourcearn": source, "aws:sourceaccount": account},
-    )
     statements = [{**s, "Resource": "*"} for s in policy.get("Statement") or []]
-    decision = evaluate_resource_policy({"Statement": statements}, asked, service=service)
-    return str(decision.decision) == "Allow"
+    account = account or source.split(":")[4]
+    document = {"Statement": statements}
+    return service_allows(document, service, "lambda:InvokeFunction", "*", source, account)
 
 
 def read_policy(arn: str) -> Mapping[str, Any]:
@@ -48,6 +39,11 @@ def read_policy(arn: str) -> Mapping[str, Any]:
     _, _, _, region, account, _, name, *_ = arn.split(":")
     record = lambda_svc._functions._data.get((account, region, name)) or {}
     return dict(record.get("policy") or {})
+
+
+def permits(arn: str, service: str, source: str) -> bool:
+    """Whether the policy of the function with this ARN lets a service invoke it for a source."""
+    return allows(read_policy(arn), service, source)
 
 
 def list_sources(served: Served, arn: str) -> dict[str, str]:
@@ -80,9 +76,10 @@ class Permissions:
     def permit(self, served: Served, arn: str, payload: bytes) -> bool:
         """Whether this call may be made; routes of one API may differ."""
         name = served.api_id if isinstance(served, HttpApi) else served.arn
-        known = self._known.get((name, arn))
+        remembered = self._known  # what changes while it is decided gets another one
+        known = remembered.get((name, arn))
         if known is None:
-            known = self._known[(name, arn)] = self._decide(served, arn)
+            known = remembered[(name, arn)] = self._decide(served, arn)
         every, some = known
         if every or not some:
             return every

@@ -6,13 +6,9 @@ from typing import Any
 
 import pytest
 
-from fairway.cloud.control.identity import (
-    SESSION_SECONDS,
-    Denial,
-    Sessions,
-    suggest_access,
-    word_denial,
-)
+from fairway.cloud.control.denials import Denial, Worded, suggest_access, word_denial
+from fairway.cloud.control.sessions import SESSION_SECONDS, Sessions
+from fairway.cloud.notices import MissingLink
 
 ROLE = "arn:aws:iam::000000000000:role/path/reader"
 CALLER = "arn:aws:sts::000000000000:assumed-role/reader/app-reader"
@@ -78,16 +74,25 @@ def name_components(kind: str, name: str) -> str | None:
 
 def test_a_denial_says_what_to_write() -> None:
     denial = Denial(CALLER, "dynamodb:PutItem", TABLE)
-    assert word_denial(denial, name_components) == (
+    assert word_denial(denial, name_components) == Worded(
         f"reader was denied dynamodb:PutItem on {TABLE}: component reader lacks access to "
-        "component notes; add `notes: read-write` to the `uses` of reader in fairway.yml."
+        "component notes; add `notes: read-write` to the `uses` of reader in fairway.yml.",
+        MissingLink("reader", "notes", "read-write"),
     )
 
 
 def test_a_denial_on_nothing_of_the_application() -> None:
     denial = Denial(CALLER, "iam:CreateUser", "*")
-    assert word_denial(denial, name_components) == (
+    assert word_denial(denial, name_components) == Worded(
         "reader was denied iam:CreateUser on *: its role does not allow it."
+    )
+
+
+def test_a_call_that_the_cloud_made_for_a_function_says_what_for() -> None:
+    denial = Denial(CALLER, "sqs:ReceiveMessage", "arn:aws:sqs:x", "to read its event source")
+    assert word_denial(denial, name_components) == Worded(
+        "reader was denied sqs:ReceiveMessage on arn:aws:sqs:x, needed to read its event source: "
+        "its role does not allow it."
     )
 
 
@@ -104,7 +109,8 @@ def test_denials_of_others_are_not_told() -> None:
         ("dynamodb:UpdateItem", "read-write"),
         ("lambda:InvokeFunction", "invoke"),
         ("sqs:SendMessage", "send"),
+        ("kms:Decrypt", None),
     ],
 )
-def test_suggested_access(action: str, access: str) -> None:
+def test_suggested_access(action: str, access: str | None) -> None:
     assert suggest_access(action) == access
