@@ -26,13 +26,15 @@ from fairway.cloud.info import CloudInfo
 REGION = "eu-west-1"
 TABLE = "trials"
 BUCKET = "trials"
+EFFECTS = "effects"
+WRITER = "writer"
 KEYS = 6
 NOTHING = None
 Clients = Callable[[str], Any]
 Missing = list[str]
 
 
-_SERVICES = ("dynamodb", "sqs", "s3", "ssm", "secretsmanager", "cloudformation")
+_SERVICES = ("dynamodb", "sqs", "s3", "ssm", "secretsmanager", "cloudformation", "lambda", "sns")
 _session = boto3.session.Session()
 
 
@@ -292,6 +294,46 @@ def read_rows(clients: Clients) -> dict[str, str]:
     """Every row that the load wrote."""
     pages = clients("dynamodb").get_paginator("scan").paginate(TableName=TABLE, ConsistentRead=True)
     return {i["id"]["S"]: i["v"]["S"] for page in pages for i in page["Items"] if "v" in i}
+
+
+class Events(Actor):
+    """Asynchronous invocations of a function that writes a row for each, fails at first, or both.
+
+    Accepted directly or through a topic. What was accepted must have its row in the end.
+    """
+
+    def __init__(self, topic: str, seed: int, clients: Clients, ledger: set[str]) -> None:
+        super().__init__(seed, clients)
+        self.topic = topic
+        self.ledger = ledger
+
+    def act(self) -> None:
+        name = f"event-{self.random.getrandbits(48)}"
+        event = json.dumps({"row": name, "fails": self.random.random() < 0.2})
+        if self.random.random() < 0.7:
+            self.clients("lambda").invoke(
+                FunctionName=WRITER, InvocationType="Event", Payload=event.encode()
+            )
+        else:
+            self.clients("sns").publish(TopicArn=self.topic, Message=event)
+        self.ledger.add(name)
+
+
+def check_events(clients: Clients, ledger: set[str], seconds: float = 30.0) -> Missing:
+    """Every accepted event has its effect, at least once, some time after the restart."""
+    deadline = time.monotonic() + seconds
+    while missing := ledger - read_effects(clients):
+        if time.monotonic() > deadline:
+            return [f"event: {name} was accepted and had no effect" for name in sorted(missing)]
+        time.sleep(0.05)
+    ledger.clear()
+    return []
+
+
+def read_effects(clients: Clients) -> set[str]:
+    """The rows that events have written."""
+    pages = clients("dynamodb").get_paginator("scan").paginate(TableName=EFFECTS)
+    return {item["id"]["S"] for page in pages for item in page["Items"]}
 
 
 class Callers(Actor):

@@ -3,9 +3,10 @@
     python bench/kill_trials.py --trials 200 --seed 1
 
 One cloud lives through all trials. In each, actors write to a table, queues, a
-bucket, parameters, secrets and a stack and call a function; then one process
-of the tree, or all of it, is killed; then every acknowledged write is looked
-for. Prints losses, duplicates and the seconds from start to serving.
+bucket, parameters, secrets and a stack, call a function and send it events;
+then one process of the tree, or all of it, is killed; then every acknowledged
+write is looked for, and every accepted event's effect. Prints losses,
+duplicates and the seconds from start to serving.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 import kill_load
-from kill_load import BUCKET, KEYS, REGION, TABLE, Callers, Clients, Ledger, Messages
+from kill_load import BUCKET, EFFECTS, KEYS, REGION, TABLE, Callers, Clients, Ledger, Messages
 from processes import list_processes, prepare_this_process
 
 from fairway.cloud.info import CloudInfo, read_start
@@ -44,6 +45,18 @@ def handler(event, context):
     time.sleep(0.15)
     return {"statusCode": 200, "body": "done"}
 """
+WRITER = """
+import boto3, json
+table = boto3.resource("dynamodb").Table("effects")
+def handler(event, context):
+    if "Records" in event:
+        event = json.loads(event["Records"][0]["Sns"]["Message"])
+    name = event["row"]
+    if event["fails"] and "Item" not in table.get_item(Key={"id": "tried-" + name}):
+        table.put_item(Item={"id": "tried-" + name})
+        raise ValueError("the first attempt fails")
+    table.put_item(Item={"id": name})
+"""
 
 
 @dataclass
@@ -52,6 +65,7 @@ class Outcome:
 
     trials: int = 0
     acknowledged: int = 0
+    events: int = 0
     wrong: list[str] = field(default_factory=list)
     duplicates: int = 0
     restarts: list[float] = field(default_factory=list)
@@ -70,6 +84,7 @@ class Trials:
         self.outcome = Outcome()
         self.rows, self.objects, self.settings = Ledger(), Ledger(), Ledger()
         self.queues: dict[str, Messages.Ledger] = {}
+        self.events: set[str] = set()
         self.extra_rows = rows
 
     def start(self) -> CloudInfo:
@@ -81,12 +96,13 @@ class Trials:
 
     def prepare(self, info: CloudInfo) -> None:
         clients = kill_load.make_clients(info)
-        clients("dynamodb").create_table(
-            TableName=TABLE,
-            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
-            BillingMode="PAY_PER_REQUEST",
-        )
+        for name in (TABLE, EFFECTS):
+            clients("dynamodb").create_table(
+                TableName=name,
+                KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+                AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+                BillingMode="PAY_PER_REQUEST",
+            )
         fill_rows(clients, self.extra_rows)
         clients("s3").create_bucket(
             Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
@@ -97,6 +113,7 @@ class Trials:
         for number in range(KEYS):
             clients("secretsmanager").create_secret(Name=f"secret-{number}", SecretString="first")
         self.url = deploy_function(clients)
+        self.topic = deploy_writer(clients)
 
     def run_one(self, info: CloudInfo) -> CloudInfo:
         """One trial; the cloud that runs after it."""
@@ -135,10 +152,13 @@ class Trials:
         actors.append(kill_load.Settings(seed(), clients, self.settings))
         actors.append(kill_load.Stacks(seed(), clients))
         actors.append(Callers(self.url, seed(), clients))
+        actors.append(kill_load.Events(self.topic, seed(), clients, self.events))
         return actors
 
     def _count(self, actor: kill_load.Actor) -> None:
         self.outcome.acknowledged += actor.done
+        if isinstance(actor, kill_load.Events):
+            self.outcome.events += actor.done
         if isinstance(actor, Callers):
             self.outcome.statuses += actor.statuses
             self.outcome.slowest_refusal = max(self.outcome.slowest_refusal, actor.slowest)
@@ -157,6 +177,7 @@ class Trials:
         wrong += self.objects.check("object", kill_load.read_objects(clients))
         wrong += self.settings.check("setting", kill_load.read_settings(clients))
         wrong += kill_load.check_stack(clients)
+        wrong += kill_load.check_events(clients, self.events)
         for url, ledger in self.queues.items():
             missing, twice = kill_load.drain(clients, url, ledger)
             wrong += missing
@@ -177,27 +198,7 @@ def fill_rows(clients: Clients, count: int) -> None:
 
 def deploy_function(clients: Clients) -> str:
     """A function behind an HTTP API; its address."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("handler.py", HANDLER)
-    trust = {"Version": "2012-10-17", "Statement": []}
-    role = clients("iam").create_role(
-        RoleName="trials", AssumeRolePolicyDocument=json.dumps(trust)
-    )["Role"]["Arn"]
-    arn = clients("lambda").create_function(
-        FunctionName="trials",
-        Runtime=f"python{sys.version_info.major}.{sys.version_info.minor}",
-        Role=role,
-        Handler="handler.handler",
-        Timeout=10,
-        Code={"ZipFile": buffer.getvalue()},
-    )["FunctionArn"]
-    clients("lambda").add_permission(
-        FunctionName="trials",
-        StatementId="all",
-        Action="lambda:InvokeFunction",
-        Principal="apigateway.amazonaws.com",
-    )
+    arn = make_function(clients, "trials", HANDLER, "apigateway.amazonaws.com")
     gateway = clients("apigatewayv2")
     api = gateway.create_api(Name="trials", ProtocolType="HTTP")
     integration = gateway.create_integration(
@@ -211,6 +212,41 @@ def deploy_function(clients: Clients) -> str:
     )
     gateway.create_stage(ApiId=api["ApiId"], StageName="$default", AutoDeploy=True)
     return str(gateway.get_api(ApiId=api["ApiId"])["ApiEndpoint"]) + "/"
+
+
+def deploy_writer(clients: Clients) -> str:
+    """A function that writes a row for each event, behind a topic; the topic."""
+    arn = make_function(clients, kill_load.WRITER, WRITER, "sns.amazonaws.com")
+    topic = str(clients("sns").create_topic(Name="trials")["TopicArn"])
+    clients("sns").subscribe(TopicArn=topic, Protocol="lambda", Endpoint=arn)
+    return topic
+
+
+def make_function(clients: Clients, name: str, source: str, caller: str) -> str:
+    """A function with a role that may use tables, which a service may invoke; its ARN."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("handler.py", source)
+    trust = {"Version": "2012-10-17", "Statement": []}
+    role = clients("iam").create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))
+    allowed = {"Effect": "Allow", "Action": "dynamodb:*", "Resource": "*"}
+    clients("iam").put_role_policy(
+        RoleName=name,
+        PolicyName="tables",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [allowed]}),
+    )
+    arn = clients("lambda").create_function(
+        FunctionName=name,
+        Runtime=f"python{sys.version_info.major}.{sys.version_info.minor}",
+        Role=role["Role"]["Arn"],
+        Handler="handler.handler",
+        Timeout=10,
+        Code={"ZipFile": buffer.getvalue()},
+    )["FunctionArn"]
+    clients("lambda").add_permission(
+        FunctionName=name, StatementId="all", Action="lambda:InvokeFunction", Principal=caller
+    )
+    return str(arn)
 
 
 def kill(info: CloudInfo, victim: str, dice: random.Random) -> None:
@@ -287,6 +323,7 @@ def describe(outcome: Outcome) -> dict[str, Any]:
         "trials": outcome.trials,
         "victims": dict(outcome.victims),
         "acknowledged": outcome.acknowledged,
+        "events": outcome.events,
         "losses": len(outcome.wrong),
         "duplicates": outcome.duplicates,
         "restart_seconds": {

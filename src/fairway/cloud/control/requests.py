@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, MutableMapping
 from enum import Enum
 from typing import Any
@@ -42,16 +43,19 @@ _DATA: Mapping[str, frozenset[str]] = {
             "PurgeQueue",
         }
     ),
+    "Kinesis_20131202": frozenset({"PutRecord", "PutRecords"}),
     "AmazonSSM": frozenset({"PutParameter", "DeleteParameter", "DeleteParameters"}),
 }
 _LATER: Mapping[str, frozenset[str]] = {
-    "Kinesis_20131202": frozenset({"PutRecord", "PutRecords"}),
     "Firehose_20150804": frozenset({"PutRecord", "PutRecordBatch"}),
     "GraniteServiceVersion20100801": frozenset({"PutMetricData"}),
 }
 """Streams of measurements: written with the next sweep, not before each answer."""
 
 _READS = ("Get", "List", "Describe", "BatchGet", "Query", "Scan", "TransactGet", "Lookup")
+
+_ACTION = re.compile(rb"Action=([A-Za-z]+)(?:&|$)")
+"""How SDKs begin the form of a request ("Query API", CloudFormation's and EC2's references)."""
 
 
 def classify(scope: Scope, service: str) -> Change:
@@ -66,10 +70,21 @@ def classify(scope: Scope, service: str) -> Change:
     if service == "s3":
         return _classify_object(scope)
     if service == "lambda" and "/invocations" in scope["path"]:
-        return Change.NONE  # what the function writes are requests of its own
+        # What the function writes are requests of its own; an event must be kept until it ran.
+        event = _find(scope["headers"], b"x-amz-invocation-type") == "Event"
+        return Change.DATA if event else Change.NONE
     if scope["method"] in ("GET", "HEAD", "OPTIONS"):
         return Change.NONE
     return Change.CONTROL
+
+
+def reads_by_form(body: bytes, service: str) -> bool:
+    """Whether the form of a request says that it only reads; of those that name no target.
+
+    body: its beginning. STS answers with new credentials to what is called Get.
+    """
+    found = _ACTION.match(body)
+    return found is not None and service != "sts" and found[1].decode().startswith(_READS)
 
 
 def _classify_object(scope: Scope) -> Change:

@@ -37,11 +37,17 @@ class StateKeeper:
         journal: Journal,
         notify: Callable[[str], None],
         keep: bool = True,
+        tick: Callable[[bool], None] = lambda changed: None,
     ) -> None:
-        """keep: whether to write at all; off only where its price is measured."""
+        """keep: whether to write at all; off only where its price is measured.
+
+        tick: told ten times a second whether something has changed.
+        """
         self._journal = journal
         self._notify = notify
         self._keep = keep
+        self._tick = tick
+        self._written = 0
         self._services: Services | None = None
         self._unsaved: list[bytes] = []
         self._failures: list[str] = []
@@ -117,6 +123,7 @@ class StateKeeper:
         except OSError as error:
             return error.strerror or str(error)
         self._unsaved = []
+        self._written += 1
         if self._journal.is_due():
             self._compact()
         return None
@@ -134,7 +141,9 @@ class StateKeeper:
         while True:
             await asyncio.sleep(_TICK)
             ticks += 1
+            written, self._written = self._written, 0
             try:
+                self._tick(bool(written))
                 if self._sweep_due:
                     self._sweep_due = False
                     await self._sweep(everything=True)

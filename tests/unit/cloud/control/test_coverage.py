@@ -5,7 +5,7 @@ from __future__ import annotations
 from fairway.cloud.control.coverage import REAL, RECORDED
 
 TYPES = {
-    "AWS::ApiGatewayV2": "Api Stage Integration Route",
+    "AWS::ApiGatewayV2": "Api Authorizer Stage Integration Route",
     "AWS::CloudWatch": "Alarm",
     "AWS::DynamoDB": "Table",
     "AWS::EC2": (

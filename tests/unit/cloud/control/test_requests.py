@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fairway.cloud.control.requests import Change, classify
+from fairway.cloud.control.requests import Change, classify, reads_by_form
 
 
 def make_scope(method: str, path: str, target: str = "") -> dict[str, Any]:
@@ -32,7 +32,8 @@ def make_scope(method: str, path: str, target: str = "") -> dict[str, Any]:
         ("AmazonSSM.PutParameter", Change.DATA),
         ("secretsmanager.PutSecretValue", Change.CONTROL),
         ("Logs_20140328.PutLogEvents", Change.CONTROL),
-        ("Kinesis_20131202.PutRecord", Change.NONE),
+        ("Kinesis_20131202.PutRecord", Change.DATA),
+        ("Kinesis_20131202.GetRecords", Change.NONE),
         ("Kinesis_20131202.CreateStream", Change.CONTROL),
     ],
 )
@@ -59,3 +60,18 @@ def test_actions_named_by_method_and_path(
     service: str, method: str, path: str, change: Change
 ) -> None:
     assert classify(make_scope(method, path), service) is change
+
+
+@pytest.mark.parametrize(
+    ("service", "body", "reads"),
+    [
+        ("cloudformation", b"Action=DescribeStacks&Version=2010-05-15&StackName=s", True),
+        ("ec2", b"Action=DescribeVpcs", True),
+        ("cloudformation", b"Action=ExecuteChangeSet&ChangeSetName=Describe", False),
+        ("cloudformation", b"StackName=s&Action=DescribeStacks", False),
+        ("sts", b"Action=GetSessionToken&Version=2011-06-15", False),
+        ("s3", b"", False),
+    ],
+)
+def test_actions_named_by_a_form(service: str, body: bytes, reads: bool) -> None:
+    assert reads_by_form(body, service) is reads

@@ -6,9 +6,11 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
 
-from fairway.cloud.control.durable import logs, queues, tables
+from fairway.cloud.control.durable import lists, logs, queues, tables, uploads
 from fairway.cloud.control.durable.logs import LogGroups
 from fairway.cloud.control.durable.objects import Objects
 from fairway.cloud.control.durable.queues import Queues
@@ -24,8 +26,11 @@ _KEYED = {
     "ssm": ("parameters", "parameter_history", "tags", "commands", "service_settings"),
     "secretsmanager": ("secrets", "resource_policies"),
 }
-_LOCKS = ("object_retention", "object_legal_hold")
-"""Of S3: not part of its own persistence."""
+_UNKEPT = {
+    "s3": ("object_retention", "object_legal_hold", "completed_multipart_uploads"),
+    "dynamodb": ("txn_idempotency",),
+}
+"""Stores that are not part of their service's own persistence."""
 
 _DEFERRED = frozenset({"cloudtrail", "cloudwatch", "firehose", "kinesis"})
 """Services that hold measurements: written by sweeps."""
@@ -37,7 +42,12 @@ _OWNERS = {
     queues.SEEN: "sqs",
     logs.STREAMS: "cloudwatch_logs",
     logs.EVENTS: "cloudwatch_logs",
+    lists.CHANGES: "dynamodb",
+    lists.DATA: "kinesis",
+    uploads.UPLOADS: "s3",
+    uploads.PARTS: "s3",
     b"s3.locks": "s3",
+    b"dynamodb.locks": "dynamodb",
 }
 _ROWS = _OWNERS.keys()
 
@@ -45,6 +55,21 @@ _SHARE = 50.0
 """A sweep of one service may take one part in so many of the loop's time."""
 
 Collected = list[bytes]
+
+
+class Source(Protocol):
+    """Something that notes what changes one by one, and writes it with the next batch."""
+
+    @property
+    def has_pending(self) -> bool:
+        """Whether `collect` has something to write."""
+
+    def collect(self, lines: Collected) -> None:
+        """Add a record for everything that changed. RuntimeError: a thread is changing it."""
+
+
+def _parts_of(s3: Any) -> Path:
+    return Path(s3.DATA_DIR).parent / "uploads"
 
 
 class Services:
@@ -86,6 +111,11 @@ class Services:
         self._queues: Queues | None = None
         self._logs: LogGroups | None = None
         self._objects: Objects | None = None
+        self._sources: list[Source] = []
+
+    def include(self, source: Source) -> None:
+        """Write what this source notes too."""
+        self._sources.append(source)
 
     # --- restoring ---------------------------------------------------------------
 
@@ -111,13 +141,18 @@ class Services:
         state = self._scopes.rebuild(service, self._known, self._hook)
         if service == "dynamodb":
             Tables(module, self._encode, self._hook).fill(state, self._known)
+            lists.restore_changes(module, self._known, self._hook)
+        elif service == "kinesis":
+            lists.fill_streams(state, self._known, self._hook)
         elif service == "cloudwatch_logs":
             LogGroups(module, self._encode, self._hook).fill(state, self._known)
         elif service == "sqs":
             state |= Queues(module, self._encode, self._hook).rebuild(self._known)
         elif service == "s3":
-            locks = self._scopes.rebuild("s3.locks", self._known, self._hook)
-            for name, store in locks.items():
+            uploads.restore_uploads(module, _parts_of(module), self._known, self._hook)
+        if service in _UNKEPT:
+            unkept = self._scopes.rebuild(f"{service}.locks", self._known, self._hook)
+            for name, store in unkept.items():
                 getattr(module, f"_{name}")._data.update(store._data)
         return state
 
@@ -147,6 +182,10 @@ class Services:
             self._tables = Tables(module, self._encode, self._hook)
             self._tables.install(written)
             read = self._tables.read
+            self._include(lists.follow_changes(module, self._encode), written)
+        elif service == "kinesis":
+            read = partial(lists.read_streams, module)
+            self._include(lists.follow_data(module, self._encode), written)
         elif service == "cloudwatch_logs":
             self._logs = LogGroups(module, self._encode, self._hook)
             self._logs.install(written)
@@ -154,10 +193,20 @@ class Services:
         elif service == "s3":
             self._objects = Objects(module, self._append, self._failed)
             self._objects.install()
-            self._keyed["s3.locks"] = self._key("s3.locks", module, _LOCKS)
+            parts = uploads.Uploads(module, _parts_of(module), self._encode, self._failed)
+            parts.install(self.notes, written)
+            self.include(parts)
+        if service in _UNKEPT:
+            name = f"{service}.locks"
+            self._keyed[name] = self._key(name, module, _UNKEPT[service])
         known = {} if service in self.snapshots else self._known
         self._whole[service] = WholeService(service, read, self._scopes, self._encode, known)
         self._watch(service, module)
+
+    def _include(self, source: lists.RecordLists, written: bool) -> None:
+        if written:
+            source.know()
+        self.include(source)
 
     def _key(self, service: str, module: Any, names: Iterable[str]) -> KeyedService:
         stores = {name: getattr(module, f"_{name}") for name in names}
@@ -186,6 +235,7 @@ class Services:
             or (self._queues and self._queues.has_touched)
             or (self._objects and self._objects.has_pending)
             or any(keyed.has_touched for keyed in self._keyed.values())
+            or any(source.has_pending for source in self._sources)
         )
 
     def follow_new(self) -> None:
@@ -220,6 +270,8 @@ class Services:
             self._objects.collect(lines)
         for keyed in self._keyed.values():
             keyed.collect(lines)
+        for source in self._sources:
+            source.collect(lines)
 
     def _collect_whole(self, lines: Collected, service: str) -> None:
         self.notes.written.discard(service)

@@ -32,6 +32,9 @@ class Notes:
     def note_write(self, service: str) -> None:
         """A store of the service was written."""
         self.written.add(service)
+        touched = _request.get()
+        if touched is not None:  # also of a service whose records otherwise wait for a sweep
+            touched.add(service)
 
     def note_read(self, service: str) -> None:
         """A store of the service was read, and a record of it perhaps changed."""

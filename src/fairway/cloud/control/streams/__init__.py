@@ -1,0 +1,1 @@
+"""DynamoDB streams and Kinesis data streams as event sources of functions."""
