@@ -50,6 +50,36 @@ def zipped(files: dict[str, str]) -> bytes:
     return buffer.getvalue()
 
 
+# What a role needs for the sources and destinations of its functions.
+WIRES = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Action": [
+                    "dynamodb:DescribeStream",
+                    "dynamodb:GetRecords",
+                    "dynamodb:GetShardIterator",
+                    "dynamodb:ListStreams",
+                    "events:PutEvents",
+                    "kinesis:DescribeStream",
+                    "kinesis:GetRecords",
+                    "kinesis:GetShardIterator",
+                    "lambda:InvokeFunction",
+                    "sns:Publish",
+                    "sqs:DeleteMessage",
+                    "sqs:GetQueueAttributes",
+                    "sqs:ReceiveMessage",
+                    "sqs:SendMessage",
+                ],
+                "Resource": "*",
+            }
+        ],
+    }
+)
+
+
 class Lab:
     """Functions made through the API, removed at the end."""
 
@@ -59,6 +89,9 @@ class Lab:
         self.role = f"role-{uuid.uuid4().hex[:8]}"
         made = cloud.client("iam").create_role(RoleName=self.role, AssumeRolePolicyDocument=TRUST)
         self.role_arn = made["Role"]["Arn"]
+        cloud.client("iam").put_role_policy(
+            RoleName=self.role, PolicyName="wires", PolicyDocument=WIRES
+        )
         self.names: list[str] = []
 
     def make(self, source: str = ECHO, file: str = "handler.py", **settings: Any) -> str:
@@ -86,6 +119,7 @@ class Lab:
     def close(self) -> None:
         for name in self.names:
             self.client.delete_function(FunctionName=name)
+        self.cloud.client("iam").delete_role_policy(RoleName=self.role, PolicyName="wires")
         self.cloud.client("iam").delete_role(RoleName=self.role)
 
 

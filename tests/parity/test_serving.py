@@ -16,7 +16,7 @@ import pytest
 from botocore.exceptions import ClientError
 from tests.parity.cases import holds
 from tests.parity.conftest import BUCKET, Cloud
-from tests.parity.templates import HANDLER, ROLE, balanced, function, template
+from tests.parity.templates import HANDLER, ROLE, balanced, function, role, template
 
 from fairway.cloud.launch import read_status
 
@@ -119,7 +119,8 @@ def handler(event, context):
 
 
 def deploy_echo(cloud: Cloud, stack: str, **properties: Any) -> str:
-    resources = {"Role": ROLE, "F": function(BUCKET, cloud.upload(ECHO), **properties)}
+    sends = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "*"}
+    resources = {"Role": role(sends), "F": function(BUCKET, cloud.upload(ECHO), **properties)}
     assert cloud.deploy(stack, template(resources)) == "CREATE_COMPLETE", cloud.failures(stack)
     return cloud.resource(stack, "F")
 

@@ -7,13 +7,30 @@ import contextlib
 import os
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
-from fairway.cloud.control import function_patches, identity, patches
+from fairway.cloud.certificates import LocalAuthority
+from fairway.cloud.control import (
+    deliveries,
+    denials,
+    destination_roles,
+    event_source_roles,
+    function_patches,
+    identity,
+    inline_delivery,
+    patches,
+    sessions,
+    status,
+)
+from fairway.cloud.control.access_logs import delivery
+from fairway.cloud.control.access_logs.api_logs import ApiLogs
+from fairway.cloud.control.access_logs.balancer_files import BalancerLogs
 from fairway.cloud.control.asynchronous import AsyncInvocations
-from fairway.cloud.control.coverage import RECORDED
 from fairway.cloud.control.destinations import Destinations
 from fairway.cloud.control.durable import stacks
+from fairway.cloud.control.durable.events import EventRows
+from fairway.cloud.control.durable.rows import Rows
 from fairway.cloud.control.emulator import (
     CloudWatchLogs,
     Emulator,
@@ -21,14 +38,16 @@ from fairway.cloud.control.emulator import (
     listen_on_loopback,
     remove_leftovers,
 )
+from fairway.cloud.control.garbage import Garbage
 from fairway.cloud.control.gateway import Gateway
 from fairway.cloud.control.invocation import Executor
 from fairway.cloud.control.invoke_api import InvokeApi
 from fairway.cloud.control.journal import Journal
 from fairway.cloud.control.logs import LogBuffer
-from fairway.cloud.control.permissions import Permissions
+from fairway.cloud.control.metrics.meter import Meter
+from fairway.cloud.control.permissions import Permissions, permits
 from fairway.cloud.control.ports import PortBook
-from fairway.cloud.control.reconcile import Reconciler
+from fairway.cloud.control.reconcile import Reconciler, Served
 from fairway.cloud.control.requests import Change
 from fairway.cloud.control.restore import (
     adopt_snapshots,
@@ -38,7 +57,16 @@ from fairway.cloud.control.restore import (
 )
 from fairway.cloud.control.settings import CloudSettings
 from fairway.cloud.control.snapshots import Stores
+from fairway.cloud.control.stages import find_stage, has_detailed_metrics
 from fairway.cloud.control.state import StateKeeper
+from fairway.cloud.control.streams import poller as stream_poller
+from fairway.cloud.control.streams.mappings import (
+    follow_mappings,
+    patch_stream_mappings,
+    start_polling,
+)
+from fairway.cloud.edge.access import AccessRecord
+from fairway.cloud.edge.model import HttpApi
 from fairway.cloud.front import EdgeFront
 from fairway.cloud.functions.model import Function
 from fairway.cloud.functions.runtime import Functions
@@ -68,7 +96,12 @@ class Cloud:
         self._ports = PortBook(settings.directory / "ports.json")
         self._emulator = Emulator(settings)
         self._permissions = Permissions()
-        self._keeper = StateKeeper(journal or Journal(settings.state), self.notices.add, keep=keep)
+        self._garbage = Garbage()
+        self._keeper = StateKeeper(
+            journal or Journal(settings.state), self.notices.add, keep, self._garbage.tick
+        )
+        self._waiting = EventRows()
+        self._positions = Rows(stream_poller.STORE)
         self._started = time.time()
         self.endpoint = ""
 
@@ -84,20 +117,37 @@ class Cloud:
         self.endpoint = f"http://127.0.0.1:{port}"
         configure_environment(self.settings, port)
         identity.guard_identity(self.settings, self._tell_denial)
+        unfinished = self._waiting.restore(opened.groups)
+        self._positions.restore(opened.groups)
         self._services = restore_services(self._emulator, self._keeper, opened.groups)
+        self._services.include(self._waiting.rows)
+        self._services.include(self._positions)
         self._blobs = make_code_blobs()
-        self._sessions = identity.open_sessions()
+        self._sessions = sessions.open_sessions()
         self._logs = LogBuffer(CloudWatchLogs(self.settings), lambda: int(time.time() * 1000))
+        self._meter = Meter((self.settings.account, self.settings.region), has_detailed_metrics)
+        self._api_logs = ApiLogs(find_stage, self._logs.write)
+        self._balancer_logs = BalancerLogs(
+            delivery.read_attributes, delivery.store_log, self.notices.add
+        )
+        delivery.patch_attributes()
         self._make_functions()
         self._make_edge()
         loop = asyncio.get_running_loop()
         self._adopt_invocations(loop)
         await self._functions.start()
         await self._reconciler.settle()
+        self._garbage.install()
         self._keeper.start()
         self._emulator.start_engine(self._patch_engine, self._services.rebuild, self._settle_engine)
         self._renewing = asyncio.create_task(self._renew_sessions())
+        self._meter.start()
+        self._balancer_logs.start()
         await self._emulator.serve(Gateway(self._emulator.application, self), listening)
+        for event in unfinished:
+            self._events.start(event)
+        self._streams.start()
+        start_polling()
 
     def _listen(self) -> Any:
         remembered = self._ports.recall(GATEWAY)
@@ -119,12 +169,21 @@ class Cloud:
             notice=self.notices.add,
             scratch=self.settings.state / "scratch",
             inherited=self._inherited,
+            observe=self._meter.invocations.note,
         )
 
     def _make_edge(self) -> None:
         from fairway.cloud.edge.server import Edge
 
-        self._front = EdgeFront(Edge(drain=1.0), self._functions.invoke, self._permissions.permit)
+        self._front = EdgeFront(
+            Edge(drain=1.0),
+            self._functions.invoke,
+            self._permissions.permit,
+            open_tls=LocalAuthority(self.settings.directory, self.notices.add).open_context,
+            tell=self.notices.add,
+            secret=self.settings.secret_key,
+            observe=self._observe_request,
+        )
         self._moves: list[tuple[str, str]] = []
         self._reconciler = Reconciler(
             stores=_open_stores(),
@@ -136,13 +195,26 @@ class Cloud:
             moved=lambda old, new: self._moves.append((old, new)),
         )
 
+    def _observe_request(self, served: Served, record: AccessRecord) -> None:
+        """The edge answered a request: count it and log it."""
+        self._meter.requests.note(served, record)
+        if isinstance(served, HttpApi):
+            self._api_logs.note(served, record)
+        else:
+            self._balancer_logs.note(served, record)
+
     def _adopt_invocations(self, loop: asyncio.AbstractEventLoop) -> None:
         """Whoever invokes a function through the AWS APIs reaches our runtime."""
-        destinations = Destinations(lambda arn, payload: intake.submit(arn, payload))
+        destinations = Destinations(
+            lambda arn, payload: intake.submit(arn, payload),
+            lambda sender, arn: destination_roles.check_sender(sender, arn, self._tell_denial),
+        )
         self._events = AsyncInvocations(
             invoke=self._functions.invoke,
             deliver=destinations.deliver,
             report=self.notices.add,
+            log=self._waiting,
+            observe=self._meter.invocations.note_event,
         )
         intake = function_patches.EventIntake(loop, self._events)
         function_patches.patch_executor(Executor(loop, self._functions.invoke))
@@ -151,27 +223,39 @@ class Cloud:
                 self._functions.invoke,
                 self._events,
                 function_patches.find_target,
-                function_patches.count_invocation,
             )
         )
         function_patches.patch_events_to_functions(intake)
+        inline_delivery.patch_notifications()
         function_patches.patch_event_sources()
+        self._streams = stream_poller.StreamPoller(
+            follow=event_source_roles.follow_readable(follow_mappings, self._tell_denial),
+            invoke=self._functions.invoke,
+            deliver=destinations.deliver,
+            report=self.notices.add,
+            positions=self._positions,
+        )
+        patch_stream_mappings(self._streams)
         function_patches.patch_environment_limit()
+        deliveries.patch_deliveries(deliveries.Deliveries(self.notices.add))
+        event_source_roles.patch_mapping_roles(self._tell_denial)
+        destination_roles.patch_destination_roles()
+        self._meter.adopt(loop, intake.submit, permits, self.notices.add)
 
     def _describe_environment(self, function: Function) -> Mapping[str, str]:
         """What a worker needs to reach this cloud: as its function's role, and nobody else."""
         credentials = self._sessions.issue(function.role_arn, function.name)
         return {"AWS_ENDPOINT_URL": self.endpoint, **credentials}
 
-    def _tell_denial(self, denial: identity.Denial) -> None:
+    def _tell_denial(self, denial: denials.Denial) -> None:
         """A function lacks a permission: say what to write into fairway.yml."""
-        sentence = identity.word_denial(denial, identity.find_component_tag)
-        if sentence:
-            self.notices.add(sentence)
+        worded = denials.word_denial(denial, denials.find_component_tag)
+        if worded:
+            self.notices.add(worded.text, worded.link)
 
     async def _renew_sessions(self) -> None:
         while True:
-            await asyncio.sleep(identity.RENEW_SECONDS)
+            await asyncio.sleep(sessions.RENEW_SECONDS)
             functions = self._reconciler.list_functions()
             self._sessions.keep({(f.role_arn, f.name) for f in functions})
 
@@ -186,6 +270,8 @@ class Cloud:
     def _mark_changed(self) -> None:
         """A store changed; called on any thread."""
         self._permissions.forget()
+        self._api_logs.forget()
+        self._balancer_logs.forget()
         self._reconciler.mark()
 
     async def _settle_engine(self) -> None:
@@ -199,6 +285,8 @@ class Cloud:
         """Wait for the engine where it is needed; make written logs readable."""
         if service == "logs":
             self._logs.flush()
+        elif service == "monitoring":
+            self._meter.flush()
         elif service == "cloudformation":
             await self._emulator.engine_ready.wait()
             self._follow_moves()
@@ -222,41 +310,19 @@ class Cloud:
 
     def describe(self) -> dict[str, Any]:
         """The status document: see `launch.read_status`."""
-        health = self._front.list_health()
         return {
             "endpoint": self.endpoint,
             "region": self.settings.region,
             "account": self.settings.account,
             "pid": os.getpid(),
             "started_at": self._started,
-            "engine": self._describe_engine(),
-            "functions": [_describe_function(f) for f in self._functions.describe()],
-            "listeners": [
-                {
-                    "name": p.name,
-                    "owner": p.owner,
-                    "port": p.port,
-                    "local_port": p.local,
-                    "url": f"http://127.0.0.1:{p.local}",
-                }
-                for p in self._reconciler.list_ports()
-            ],
-            "target_health": health,
-            "notices": [{"at": n.at, "text": n.text} for n in self.notices.list()],
-            "recorded": self._list_recorded(),
+            "engine": status.describe_engine(self._emulator),
+            "functions": [status.describe_function(f) for f in self._functions.describe()],
+            "listeners": [status.describe_port(p) for p in self._reconciler.list_ports()],
+            "target_health": self._front.list_health(),
+            "notices": [asdict(notice) for notice in self.notices.list()],
+            "recorded": status.list_recorded(self._emulator),
         }
-
-    def _describe_engine(self) -> str:
-        if self._emulator.engine_failure is not None:
-            return f"failed: {self._emulator.engine_failure!r}"
-        return "ready" if self._emulator.engine_ready.is_set() else "starting"
-
-    def _list_recorded(self) -> dict[str, str]:
-        """The deployed types that are only records, with what that means."""
-        if not self._emulator.engine_ready.is_set():
-            return {}
-        kinds = patches.list_deployed_types()
-        return {kind: RECORDED[kind] for kind in sorted(kinds) if kind in RECORDED}
 
     @property
     def engine_failure(self) -> BaseException | None:
@@ -266,27 +332,19 @@ class Cloud:
     async def stop(self) -> None:
         """End in order: no new requests, no workers, state saved."""
         self._renewing.cancel()
+        await self._meter.stop()
         await self._emulator.stop()
         await self._front.close_all()
+        await self._balancer_logs.stop()
+        await self._streams.close()  # before the events, which it makes of what it discards
         await self._events.close()
         await self._functions.close()
         self._logs.flush()
         if await self._keeper.close():
             self._blobs.remove_unused()
+        self._garbage.close()
         self._reconciler.sweep_code()
         remove_leftovers(self.settings.state)
-
-
-def _describe_function(status: Any) -> dict[str, Any]:
-    return {
-        "arn": status.arn,
-        "name": status.name,
-        "workers": status.workers,
-        "busy": status.busy,
-        "queued": status.queued,
-        "bound": status.bound,
-        "pids": list(status.pids),
-    }
 
 
 def _open_stores() -> Stores:
@@ -305,4 +363,5 @@ def _open_stores() -> Stores:
         routes=apigateway._routes._data,
         integrations=apigateway._integrations._data,
         stages=apigateway._stages._data,
+        authorizers=apigateway._authorizers._data,
     )

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 REAL: frozenset[str] = frozenset(
     {
         "AWS::ApiGatewayV2::Api",
+        "AWS::ApiGatewayV2::Authorizer",
         "AWS::ApiGatewayV2::Integration",
         "AWS::ApiGatewayV2::Route",
         "AWS::ApiGatewayV2::Stage",
@@ -42,7 +43,10 @@ _NETWORK = (
     "Networks are recorded: VPCs, subnets, routes, gateways, endpoints, network ACLs, security "
     "groups and flow logs neither carry nor filter local traffic."
 )
-_KEYS = "Encryption keys are recorded: local data is not encrypted with them."
+_KEYS = (
+    "Encryption keys are asked and not used: who may not use a key is denied what it encrypts, "
+    "but local data is not encrypted with it."
+)
 
 RECORDED: dict[str, str] = {
     "AWS::EC2::EIP": _NETWORK,
@@ -68,17 +72,32 @@ RECORDED: dict[str, str] = {
 """What a type does only as a record, as a sentence for the user."""
 
 PARTLY: dict[str, str] = {
-    "AWS::ApiGatewayV2::Stage": "Access logs of HTTP APIs are not written here.",
+    "AWS::ApiGatewayV2::Api": (
+        "HTTP APIs answer in plain HTTP; issuers of tokens are asked at the first token, not when "
+        "they are deployed."
+    ),
+    "AWS::ApiGatewayV2::Authorizer": (
+        "JWT authorizers check tokens; routes with any other authorizer, or with AWS_IAM, answer "
+        "500 here."
+    ),
+    "AWS::CloudWatch::Alarm": (
+        "Alarms watch metrics and tell topics and functions; metric math and anomaly detection "
+        "are refused, and metrics of services do not survive a restart of the local cloud."
+    ),
     "AWS::DynamoDB::Table": (
         "Tables store rows; their encryption and point-in-time recovery are recorded."
     ),
+    "AWS::ElasticLoadBalancingV2::Listener": (
+        "HTTPS listeners show a certificate that this machine signed, whichever their ARN names; "
+        "a load balancer's HTTP and HTTPS share one local port."
+    ),
     "AWS::ElasticLoadBalancingV2::LoadBalancer": (
         "Load balancers serve requests on this machine only, whatever their subnets and security "
-        "groups; access logs are not written, and HTTPS listeners answer in plain HTTP."
+        "groups; access logs go to their bucket every five minutes and when the cloud stops."
     ),
     "AWS::IAM::Role": (
-        "Roles limit every call that a function makes; what runs on its behalf (event sources, "
-        "logs, encryption) is not limited by them."
+        "Roles limit every call of a function, its event sources and destinations, and the keys "
+        "that they need; writing logs, joining subnets and schedules are not limited by them."
     ),
     "AWS::Lambda::Function": (
         "Functions run; other versions of Python or Node.js than are installed run on the nearest "
@@ -86,8 +105,8 @@ PARTLY: dict[str, str] = {
         "are recorded."
     ),
     "AWS::Lambda::Permission": (
-        "Function permissions are enforced for load balancers and HTTP APIs; topics, buckets and "
-        "rules invoke functions without one."
+        "Function permissions are enforced for load balancers, HTTP APIs, topics, buckets, rules "
+        "and log groups; REST APIs, user pools and secrets invoke functions without one."
     ),
     "AWS::Logs::LogGroup": "Log groups keep lines; their encryption is recorded.",
     "AWS::SNS::Topic": "Topics deliver; their encryption is recorded.",

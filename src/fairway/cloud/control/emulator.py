@@ -38,6 +38,9 @@ Kept = Callable[[str, Any], State]
 _FIRST = ("dynamodb", "s3", "lambda_svc", "alb", "apigateway", "cloudwatch_logs")
 _ENGINE = "cloudformation"
 
+KEPT_LINES = 10_000
+"""Lines that a log group keeps at least: without an end they would fill the memory."""
+
 
 def configure_environment(settings: CloudSettings, port: int) -> None:
     """Set every variable that ministack reads at import. Call before `import_services`."""
@@ -91,6 +94,8 @@ class Emulator:
         responses.set_request_region(self._settings.region)
         for name in _FIRST:
             self._app._get_module(name)
+        # Restoring event source mappings starts ministack's poller: not before our functions run.
+        self._app._get_module("lambda_svc")._poller_started = True
         for service in sorted(set(known) & self._app._state_map.keys()):
             if service != _ENGINE:
                 self._restore(service, kept)
@@ -252,6 +257,7 @@ class CloudWatchLogs:
         self._logs._append_log_events(record["streams"][stream], events)
         if record.get("subscriptionFilters"):
             self._logs._fanout_to_subscription_filters(group, stream, events)
+        bound_lines(record)
 
     def _group(self, group: str, now: int) -> dict[str, Any]:
         found: dict[str, Any] | None = self._logs._log_groups.get(group)
@@ -275,13 +281,28 @@ class CloudWatchLogs:
             days = group.get("retentionInDays")
             if not days:
                 continue
-            oldest = now_ms - int(days) * 86_400_000
-            for name, stream in list(group["streams"].items()):
-                events = stream["events"]
-                if events and events[0]["timestamp"] < oldest:
-                    stream["events"] = [e for e in events if e["timestamp"] >= oldest]
-                    if not stream["events"]:
-                        del group["streams"][name]
+            _drop_before(group, now_ms - int(days) * 86_400_000)
+
+
+def bound_lines(group: dict[str, Any]) -> None:
+    """Drop all but a log group's newest KEPT_LINES events once it has twice as many.
+
+    Not at each line: what stays is written anew, which should be seldom.
+    """
+    streams = group["streams"].values()
+    if sum(len(stream["events"]) for stream in streams) > 2 * KEPT_LINES:
+        times = sorted(event["timestamp"] for stream in streams for event in stream["events"])
+        _drop_before(group, times[-KEPT_LINES])
+
+
+def _drop_before(group: dict[str, Any], oldest: int) -> None:
+    """Drop a log group's events before a time (epoch milliseconds), and streams left empty."""
+    for name, stream in list(group["streams"].items()):
+        events = stream["events"]
+        if events and events[0]["timestamp"] < oldest:
+            stream["events"] = [e for e in events if e["timestamp"] >= oldest]
+            if not stream["events"]:
+                del group["streams"][name]
 
 
 def listen_on_loopback(port: int) -> socket.socket:

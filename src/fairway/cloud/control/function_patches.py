@@ -104,13 +104,6 @@ def find_settings(arn: str) -> AsyncSettings | None:
     return make_target(record, qualifier).settings
 
 
-def count_invocation(name: str, duration: float, failed: bool, throttled: bool) -> None:
-    """Implements `invoke_api.Count` over ministack's metrics."""
-    from ministack.services import lambda_svc
-
-    lambda_svc._emit_lambda_metrics(name, duration, failed, throttled)
-
-
 class EventIntake:
     """Takes events that services send to functions, on any thread."""
 
@@ -122,7 +115,8 @@ class EventIntake:
         """Queue an event for a function; one that does not exist gets nothing."""
         settings = find_settings(arn)
         if settings is not None:
-            self._loop.call_soon_threadsafe(self._events.submit, arn, payload, settings)
+            event = self._events.accept(arn, payload, settings)
+            self._loop.call_soon_threadsafe(self._events.start, event)
 
 
 def patch_events_to_functions(intake: EventIntake) -> None:
@@ -135,7 +129,7 @@ def patch_events_to_functions(intake: EventIntake) -> None:
 
     def invoke_async_with_retry(function: dict[str, Any], event: object) -> None:
         arn = invoked_arn(function.get("config") or function)
-        intake.submit(arn, json.dumps(event, ensure_ascii=False).encode())
+        intake.submit(arn, json.dumps(event, ensure_ascii=False).encode(errors="replace"))
 
     def dispatch_to_lambda(arn: str, payload: str) -> None:
         try:

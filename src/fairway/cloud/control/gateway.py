@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, Protocol
 from xml.sax.saxutils import escape
 
 from fairway.cloud.control.durable.touch import begin_request
-from fairway.cloud.control.requests import Change, classify
+from fairway.cloud.control.requests import Change, classify, reads_by_form
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -72,6 +72,13 @@ class Gateway:
         touched = begin_request()
         refused = False
 
+        async def receive_noted() -> MutableMapping[str, Any]:
+            nonlocal change
+            message = await receive()
+            if change is Change.CONTROL and reads_by_form(message.get("body", b""), service):
+                change = Change.NONE
+            return message
+
         async def send_kept(message: MutableMapping[str, Any]) -> None:
             nonlocal refused
             if message["type"] == "http.response.start":
@@ -81,10 +88,19 @@ class Gateway:
                 if reason is not None and change is not Change.NONE:
                     refused = True
                     await _refuse_unsaved(send, message, reason)
+                elif service == "lambda":
+                    message["headers"] = name_once(message.get("headers", ()))
             if not refused:
                 await send(message)
 
-        await self._application(scope, receive, send_kept)
+        await self._application(scope, receive_noted, send_kept)
+
+
+def name_once(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """The headers with the first request id: an invocation's, before that of ministack's call."""
+    found = list(headers)
+    named = [pair for pair in found if pair[0].lower() == b"x-amzn-requestid"]
+    return [pair for pair in found if pair not in named[1:]]
 
 
 async def _refuse_unsaved(send: Send, message: MutableMapping[str, Any], reason: str) -> None:

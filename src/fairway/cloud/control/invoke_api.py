@@ -20,6 +20,7 @@ MAX_EVENT_PAYLOAD = 1_048_576
 """Bytes; "Lambda quotas": invocation payload, asynchronous, 1 MB."""
 
 Answer = tuple[int, dict[str, str], bytes]
+_REQUEST_ID = "x-amzn-RequestId"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +36,14 @@ class Target:
 Find = Callable[[str, str | None], Target | str]
 """Name or ARN, and Qualifier, to the target, or to the ARN that does not exist."""
 
-Count = Callable[[str, float, bool, bool], None]
-"""Counts an invocation: name, milliseconds, whether it failed, whether it was throttled."""
-
 
 class InvokeApi:
     """Answers requests of Invoke, whichever way it is called."""
 
-    def __init__(self, invoke: Invoke, events: AsyncInvocations, find: Find, count: Count) -> None:
+    def __init__(self, invoke: Invoke, events: AsyncInvocations, find: Find) -> None:
         self._invoke = invoke
         self._events = events
         self._find = find
-        self._count = count
 
     async def answer(
         self, function: str, qualifier: str | None, headers: Mapping[str, str], body: bytes
@@ -83,13 +80,12 @@ class InvokeApi:
                 f"(limit {MAX_EVENT_PAYLOAD} bytes)",
             )
         request_id = self._events.submit(target.arn, body, target.settings)
-        return 202, {"x-amzn-RequestId": request_id}, b""
+        return 202, {_REQUEST_ID: request_id}, b""
 
     async def _run(self, target: Target, headers: Mapping[str, str], body: bytes) -> Answer:
         try:
             outcome = await self._invoke(target.arn, body)
         except TooManyRequests as error:
-            self._count(target.name, 0.0, False, True)
             return throttle(error)
         except PayloadTooLarge as error:
             return refuse(413, "RequestTooLargeException", str(error))
@@ -99,7 +95,6 @@ class InvokeApi:
                 "InvalidRuntimeException",
                 f"{target.name} cannot run here; the notices of the local cloud say why",
             )
-        self._count(target.name, outcome.duration, outcome.error is not None, False)
         wants_log = headers.get("x-amz-log-type", "").lower() == "tail"
         return 200, describe_outcome(outcome, wants_log=wants_log), outcome.payload
 
@@ -109,7 +104,7 @@ def describe_outcome(outcome: Invocation, *, wants_log: bool) -> dict[str, str]:
     headers = {
         "Content-Type": "application/json",
         "X-Amz-Executed-Version": outcome.version,
-        "x-amzn-RequestId": outcome.request_id,
+        _REQUEST_ID: outcome.request_id,
     }
     if outcome.error is not None:
         headers["X-Amz-Function-Error"] = outcome.error

@@ -10,10 +10,15 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+_STACK = "AWS::CloudFormation::Stack"
+_BEGUN = ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS")
 _FINISHED = (
     "_COMPLETE",
     "_FAILED",
 )
+
+KEPT_EVENTS = 100
+"""Events that a stack keeps at least: what DescribeStackEvents answers in one page."""
 
 
 def patch_acl_entries() -> None:
@@ -54,11 +59,26 @@ def patch_forward_weights() -> None:
     provisioners._elbv2_listener_actions = with_weights
 
 
+def bound_events(events: list[dict[str, Any]]) -> None:
+    """Drop all but a stack's newest KEPT_EVENTS events, and those of its last operation.
+
+    AWS keeps them for 90 days ("View stack events"); here each edit adds some, and all of
+    them are written with it.
+    """
+    begun = [
+        place
+        for place, event in enumerate(events)
+        if event["ResourceStatus"] in _BEGUN and event["LogicalResourceId"] == event["StackName"]
+    ]
+    del events[: max(0, min(len(events) - KEPT_EVENTS, begun[-1] if begun else 0))]
+
+
 def patch_events(finished: Callable[[], None]) -> None:
     """Tell when a stack operation ends: the stacks are saved then.
 
     The engine has no hook for it; it records an event of the stack itself last.
     """
+    from ministack.services import cloudformation
     from ministack.services.cloudformation import stacks
 
     original = stacks._add_event
@@ -73,7 +93,8 @@ def patch_events(finished: Callable[[], None]) -> None:
         **kwargs: Any,
     ) -> None:
         original(stack_id, stack_name, logical_id, resource_type, status, *args, **kwargs)
-        if resource_type == "AWS::CloudFormation::Stack" and status.endswith(_FINISHED):
+        if resource_type == _STACK and status.endswith(_FINISHED):
+            bound_events(cloudformation._stack_events.get(stack_id, []))
             finished()
 
     for name, module in list(sys.modules.items()):
@@ -123,7 +144,13 @@ def patch_engine(
     """Prepare the CloudFormation engine. assign: names to local ports. Runs once, after import."""
     from ministack.services.cloudformation import provisioners
 
-    from fairway.cloud.control import function_patches, validation
+    from fairway.cloud.control import (
+        destination_roles,
+        event_source_roles,
+        function_patches,
+        validation,
+    )
+    from fairway.cloud.control.access_logs import delivery
     from fairway.cloud.control.resources import (
         addresses,
         apis,
@@ -138,6 +165,7 @@ def patch_engine(
         install_handlers,
         watch_handlers,
     )
+    from fairway.cloud.control.streams import mappings
 
     patch_acl_entries()
     patch_forward_weights()
@@ -151,6 +179,10 @@ def patch_engine(
         compute.EXTENSIONS,
         dependencies.EXTENSIONS,
         function_patches.EXTENSIONS,
+        delivery.EXTENSIONS,
+        event_source_roles.EXTENSIONS,
+        destination_roles.EXTENSIONS,
+        mappings.EXTENSIONS,
         balancing.make_extensions(assign),
     ):
         extend_handlers(provisioners, family)

@@ -16,7 +16,10 @@ def _read(table: dict[str, str]) -> dict[str, frozenset[str]]:
 APPLIED: dict[str, frozenset[str]] = _read(
     {
         "AWS::ApiGatewayV2::Api": "Body Tags",
-        "AWS::ApiGatewayV2::Stage": "ApiId AutoDeploy StageName Tags",
+        "AWS::ApiGatewayV2::Stage": (
+            "AccessLogSettings.DestinationArn AccessLogSettings.Format ApiId AutoDeploy "
+            "StageName Tags"
+        ),
         "AWS::DynamoDB::Table": (
             "AttributeDefinitions.AttributeName AttributeDefinitions.AttributeType "
             "BillingMode GlobalSecondaryIndexes.IndexName "
@@ -52,7 +55,7 @@ APPLIED: dict[str, frozenset[str]] = _read(
         ),
         "AWS::Lambda::Function": (
             "Code.S3Bucket Code.S3Key DeadLetterConfig.TargetArn Description "
-            "Environment.Variables Handler LoggingConfig.LogGroup MemorySize "
+            "Environment.Variables FunctionName Handler LoggingConfig.LogGroup MemorySize "
             "ReservedConcurrentExecutions Role Runtime Tags Timeout"
         ),
         "AWS::Lambda::Permission": "Action FunctionName Principal SourceArn",
@@ -73,7 +76,7 @@ APPLIED: dict[str, frozenset[str]] = _read(
 
 KEPT: dict[str, frozenset[str]] = _read(
     {
-        "AWS::ApiGatewayV2::Stage": "AccessLogSettings.DestinationArn AccessLogSettings.Format",
+        "AWS::ApiGatewayV2::Api": "FailOnWarnings",
         "AWS::DynamoDB::Table": (
             "PointInTimeRecoverySpecification.PointInTimeRecoveryEnabled "
             "SSESpecification.KMSMasterKeyId SSESpecification.SSEEnabled "
@@ -99,6 +102,9 @@ KEPT: dict[str, frozenset[str]] = _read(
             "SecurityGroupIngress.CidrIp SecurityGroupIngress.Description "
             "SecurityGroupIngress.FromPort SecurityGroupIngress.IpProtocol "
             "SecurityGroupIngress.ToPort Tags VpcId"
+        ),
+        "AWS::EC2::SecurityGroupEgress": (
+            "Description DestinationSecurityGroupId FromPort GroupId IpProtocol ToPort"
         ),
         "AWS::EC2::SecurityGroupIngress": (
             "Description FromPort GroupId IpProtocol SourceSecurityGroupId ToPort"
@@ -127,7 +133,8 @@ KEPT: dict[str, frozenset[str]] = _read(
             "LifecycleConfiguration.Rules.AbortIncompleteMultipartUpload.DaysAfterInitiation "
             "LifecycleConfiguration.Rules.ExpirationInDays LifecycleConfiguration.Rules.Id "
             "LifecycleConfiguration.Rules.NoncurrentVersionExpiration.NoncurrentDays "
-            "LifecycleConfiguration.Rules.Status"
+            "LifecycleConfiguration.Rules.Status LoggingConfiguration.DestinationBucketName "
+            "LoggingConfiguration.LogFilePrefix"
         ),
         "AWS::SNS::Topic": "KmsMasterKeyId",
         "AWS::SQS::Queue": "KmsMasterKeyId SqsManagedSseEnabled",
