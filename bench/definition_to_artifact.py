@@ -1,6 +1,6 @@
 """Bench: from a definition to what can be deployed, for N functions with a route each.
 
-    python bench/definition_to_artifact.py --functions 1,10,100 --runs 3
+    python bench/definition_to_artifact.py --functions 1,10,100,1000 --runs 3
 
 Each tool's own packaging command on a new project, then again with nothing changed. No account, no
 network, no container. See bench/README.md.
@@ -25,7 +25,16 @@ from processes import MIB, MemoryWatch, end_descendants, ended_afterwards, prepa
 from report import describe_machine, print_table, split_names, split_numbers, write_json
 from targets import make_place
 
-HEADER = ["tool", "functions", "first s", "no change s", "peak MiB", "resources", "failure"]
+HEADER = [
+    "tool",
+    "functions",
+    "first s",
+    "no change s",
+    "/ ours",
+    "peak MiB",
+    "resources",
+    "failure",
+]
 COMMAND_DEADLINE = 180.0  # seconds
 CLOUDFORMATION_LIMIT = 500  # resources a template: CloudFormation quotas
 
@@ -45,7 +54,7 @@ def main() -> None:
 
 def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--functions", default="1,10,100", help="default %(default)s")
+    parser.add_argument("--functions", default="1,10,100,1000", help="default %(default)s")
     parser.add_argument("--runs", type=int, default=3, help="new projects each; the median counts")
     parser.add_argument("--only", help=f"some of {','.join(BUILDERS)}")
     parser.add_argument("--json", type=Path, help="default under bench/results/")
@@ -130,20 +139,35 @@ def summarize(size: int, runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def make_rows(tools: dict[str, Any]) -> list[list[str]]:
-    """The table's lines; times of a command that failed are shown beside its failure."""
+    """The table's lines; times of a command that failed are shown beside its failure.
+
+    / ours: how many times longer than `ours` the first run took, with as many functions.
+    """
+    sizes = tools.get("ours", {}).get("sizes", [])
+    ours = {size["functions"]: size["first_seconds"] for size in sizes}
     return [
         [
             name,
             str(size["functions"]),
             f"{size['first_seconds']:.2f}",
             f"{size['no_change_seconds']:.2f}",
+            f"{size['first_seconds'] / ours[size['functions']]:.1f}"
+            if size["functions"] in ours
+            else "-",
             f"{size['peak_rss_mib']:.0f}",
-            "+".join(map(str, size["resources"] or [])) or "-",
+            count_shortly(size["resources"] or []),
             (size["failure"] or "")[:90],
         ]
         for name, tool in tools.items()
         for size in tool["sizes"]
     ]
+
+
+def count_shortly(resources: list[int]) -> str:
+    """The counts of each template, or of many only the sum, the number and the largest."""
+    if len(resources) <= 4:
+        return "+".join(map(str, resources)) or "-"
+    return f"{sum(resources)} in {len(resources)}, at most {max(resources)}"
 
 
 if __name__ == "__main__":

@@ -40,7 +40,9 @@ def install_python_peer(name: str) -> Path:
         uv = find_uv()
         run([uv, "venv", "--quiet", "--python", PYTHON_VERSION, str(place)])
         python = str(place / "bin/python")
-        run([uv, "pip", "install", "--quiet", "--python", python, *PYTHON_PEERS[name]])
+        # Compiled as pip does: benches keep Python from writing, and so from compiling once.
+        options = ["--quiet", "--compile-bytecode", "--python", python]
+        run([uv, "pip", "install", *options, *PYTHON_PEERS[name]])
         (place / ".installed").write_text(wanted)
     return place / "bin"
 

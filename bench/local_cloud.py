@@ -1,12 +1,12 @@
 """What a user of the local cloud waits for, and what it holds.
 
-    python bench/local_cloud.py [--runs 5] [--seconds 20] [--json FILE]
+    python bench/local_cloud.py [--runs 5] [--seconds 60] [--users 1000] [--json FILE]
 
 Start: `fairway up` on a deployed application, from the command to the first answered POST.
 Edit: saving the handler, to the first answer by the new code. Memory: of the whole process
-tree, idle and under 1,000 connections (PSS: shared pages are counted once). Load: an open loop
-of 100 requests a second, mixed reads and writes, as reference system 2 has it; a request's time
-counts from when it was due, so that a stall is not hidden.
+tree, idle and under 1,000 connections (PSS: shared pages are counted once). Load, as reference
+system 2 has it: 1,000 users, each with a connection of its own kept alive, 100 requests a second in
+sum, mixed reads and writes, for a minute; an open loop, see open_loop.py.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import json
 import re
 import shutil
 import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -28,6 +29,8 @@ from typing import Any
 
 import load
 import report
+from open_loop import Account, mix_reads_and_writes, run_open_loop
+from processes import prepare_this_process
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "timestamps"
 FAIRWAY = [sys.executable, "-m", "fairway"]
@@ -36,9 +39,11 @@ PATIENCE = 60.0
 
 def main() -> None:
     options = parse_options()
+    prepare_this_process()
     with tempfile.TemporaryDirectory() as scratch:
         place = Path(scratch) / "timestamps"
         shutil.copytree(EXAMPLE, place, ignore=shutil.ignore_patterns(".fairway", "__pycache__"))
+        choose_port(place)
         run_fairway(place, "up", "--detach")
         url = read_url(place)
         run_fairway(place, "down")
@@ -52,10 +57,20 @@ def main() -> None:
     print(report.write_json("local_cloud", result, options.json))
 
 
+def choose_port(place: Path) -> None:
+    """Give the load balancer a port that no other local cloud takes while this one is down."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    (place / ".fairway").mkdir()
+    (place / ".fairway" / "ports.json").write_text(json.dumps({"timestamps-local-app/Web": port}))
+
+
 def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=20, help="of the open loop")
+    parser.add_argument("--seconds", type=float, default=60, help="of the open loop")
+    parser.add_argument("--users", type=int, default=1000, help="of the open loop")
     parser.add_argument("--rate", type=float, default=100, help="requests a second")
     parser.add_argument("--json", type=Path)
     return parser.parse_args()
@@ -70,7 +85,7 @@ def measure_all(place: Path, url: str, options: argparse.Namespace) -> dict[str,
     wait_for(url, "POST", "/app")
     time.sleep(3)
     idle = read_memory(place)
-    mixed = asyncio.run(run_open_loop(url, options.rate, options.seconds))
+    mixed = asyncio.run(run_users(url, options))
     crowd = asyncio.run(run_crowd(url))
     return {
         "start_seconds": starts,
@@ -83,20 +98,23 @@ def measure_all(place: Path, url: str, options: argparse.Namespace) -> dict[str,
 
 
 class serving:  # noqa: N801 - reads as a phrase
-    """`fairway up` in the foreground, ended with Ctrl-C."""
+    """`fairway up` in the foreground, ended with Ctrl-C. What it says goes to a file beside."""
 
     def __init__(self, place: Path) -> None:
         self.place = place
+        self.log = place.parent / "up.log"
 
-    def __enter__(self) -> None:
-        self.process = subprocess.Popen(
-            [*FAIRWAY, "up"],
-            cwd=self.place,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+    def __enter__(self) -> serving:
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [*FAIRWAY, "up"],
+                cwd=self.place,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        return self
 
     def __exit__(self, *_: object) -> None:
         self.process.send_signal(signal.SIGINT)
@@ -169,38 +187,19 @@ def read_pss(pid: int) -> int:
     return int(match[1]) if match else 0
 
 
-async def run_open_loop(url: str, rate: float, seconds: float) -> dict[str, Any]:
-    """Send at a fixed rate over as many connections as it takes."""
-    host, port = url.removeprefix("http://").split(":")
-    began = time.perf_counter()
-    free: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
-    took: list[float] = []
-    errors = 0
-
-    async def send(number: int) -> None:
-        nonlocal errors
-        due = began + number / rate
-        await asyncio.sleep(due - time.perf_counter())
-        method, path = ("POST", "/app") if number % 2 else ("GET", "/")
-        try:
-            pair = free.pop() if free else await asyncio.open_connection(host, int(port))
-            pair[1].write(f"{method} {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
-            head = await asyncio.wait_for(pair[0].readuntil(b"\r\n\r\n"), 30)
-            length = re.search(rb"(?i)content-length: (\d+)", head)
-            await pair[0].readexactly(int(length[1]) if length else 0)
-            free.append(pair)
-            took.append(time.perf_counter() - due)
-            errors += not head.startswith(b"HTTP/1.1 200")
-        except (OSError, asyncio.IncompleteReadError, TimeoutError):
-            errors += 1
-
-    total = int(rate * seconds)
-    await asyncio.gather(*(send(number) for number in range(total)))
-    for _, writer in free:
-        writer.close()
-    took.sort()
-    points = {f"p{p}_ms": round(took[int(len(took) * p / 100) - 1] * 1000, 1) for p in (50, 95, 99)}
-    return {"requests": total, "errors": errors, **points}
+async def run_users(url: str, options: argparse.Namespace) -> dict[str, Any]:
+    """The load of reference system 2."""
+    account = Account()
+    await run_open_loop(
+        url,
+        users=options.users,
+        rate=options.rate,
+        seconds=options.seconds,
+        choose=mix_reads_and_writes,
+        account=account,
+    )
+    rest = {"users": options.users, "rate": options.rate, "seconds": options.seconds}
+    return {**rest, **account.describe()}
 
 
 async def run_crowd(url: str) -> dict[str, object]:
@@ -219,8 +218,10 @@ def read_url(place: Path) -> str:
 
 def run_fairway(place: Path, *arguments: str) -> str:
     done = subprocess.run(
-        [*FAIRWAY, *arguments], cwd=place, capture_output=True, text=True, check=True
+        [*FAIRWAY, *arguments], cwd=place, capture_output=True, text=True, check=False
     )
+    if done.returncode:
+        raise SystemExit(f"fairway {' '.join(arguments)} failed:\n{done.stderr}")
     return done.stdout
 
 
@@ -237,8 +238,9 @@ def make_rows(result: dict[str, Any]) -> list[list[str]]:
     held = f"{result['after_1000_connections_mib']:.0f}"
     rows.append(["memory after 1,000 connections, MiB", held, "", ""])
     loop = result["open_loop"]
-    rows.append([f"open loop, {loop['requests']} requests, p95 ms", f"{loop['p95_ms']}", "", ""])
-    rows.append(["open loop, errors", f"{loop['errors']}", "", ""])
+    load_name = f"{loop['users']} users, {loop['rate']:g} requests/s, {loop['seconds']:g} s"
+    rows.append([f"{load_name}: p95 ms", f"{loop['p95_ms']}", "", ""])
+    rows.append([f"{load_name}: errors", f"{loop['errors']}", "", ""])
     return rows
 
 
