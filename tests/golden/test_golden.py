@@ -21,7 +21,7 @@ EXAMPLES = HERE.parent.parent / "examples"
 APPS = {path.name: (path, "local") for path in sorted((HERE / "apps").iterdir())} | {
     f"example-{name}-{environment}": (EXAMPLES / name, environment)
     for name in ("timestamps", "notes")
-    for environment in ("local", "poc")
+    for environment in ("local", "poc", "prod")
 }
 
 

@@ -46,4 +46,9 @@ class Artifact:
     @property
     def key(self) -> str:
         """The object key in the artifact bucket."""
-        return f"artifacts/{self.digest}.zip"
+        return artifact_key(self.digest)
+
+
+def artifact_key(digest: str) -> str:
+    """Where an archive with this content lies in the artifact bucket."""
+    return f"artifacts/{digest}.zip"

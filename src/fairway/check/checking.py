@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from fairway.check.accepted import check_accepted
 from fairway.check.handlers import check_handlers
 from fairway.check.limits import check_limits
 from fairway.check.references import check_references
@@ -14,6 +15,7 @@ from fairway.diagnostics import Diagnostic
 from fairway.errors import InvalidApplication
 
 RULES: tuple[Callable[[App], Iterator[Diagnostic]], ...] = (
+    check_accepted,
     check_references,
     check_routes,
     check_handlers,

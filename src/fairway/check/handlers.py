@@ -19,14 +19,19 @@ from fairway.diagnostics import Diagnostic, Place, Severity
 
 def check_handlers(app: App) -> Iterator[Diagnostic]:
     """Every function's source and handler."""
-    for name, function in app.of_kind(Function).items():
-        yield from _check_handler(app, name, function)
+    functions = app.of_kind(Function)
+    # Many functions share a source, and following its links costs more than all the rest.
+    inside = {s: _is_inside(app.root / s, app.root) for s in {f.source for f in functions.values()}}
+    for name, function in functions.items():
+        yield from _check_handler(app, name, function, inside=inside[function.source])
 
 
-def _check_handler(app: App, name: str, function: Function) -> Iterator[Diagnostic]:
+def _check_handler(
+    app: App, name: str, function: Function, *, inside: bool
+) -> Iterator[Diagnostic]:
     source = app.root / function.source
     place = app.place("components", name, "source", of_key=False)
-    if not _is_inside(source, app.root):
+    if not inside:
         yield Diagnostic(
             "source-outside",
             f"the source '{function.source}' of '{name}' is outside the application",
@@ -51,27 +56,33 @@ def _check_handler(app: App, name: str, function: Function) -> Iterator[Diagnost
     module, wanted = function.handler.rsplit(".", 1)
     relative = module.replace(".", "/")
     file = next((f for f in _candidates(source, relative) if f.is_file()), None)
-    handler_place = app.place("components", name, "handler")
-    if file is None and wanted == "py":
-        yield Diagnostic(
+    if file is None:
+        yield _explain_no_file(app, name, function, source)
+        return
+    place = app.place("components", name, "handler")
+    yield from _check_file(app, function, name, file, wanted, place)
+
+
+def _explain_no_file(app: App, name: str, function: Function, source: Path) -> Diagnostic:
+    module, wanted = function.handler.rsplit(".", 1)
+    place = app.place("components", name, "handler")
+    if wanted == "py":
+        return Diagnostic(
             "no-handler",
             f"the handler '{function.handler}' of '{name}' names a file, not a function",
-            handler_place,
+            place,
             f"write it like {Path(module).name}.handler, relative to {function.source}/",
         )
-        return
-    if file is None:
-        files = sorted(str(f.relative_to(source).with_suffix("")) for f in source.rglob("*.py"))
-        near = nearest(relative, files)
-        yield Diagnostic(
-            "no-handler",
-            f"the handler '{function.handler}' of '{name}' needs a file {relative}.py in "
-            f"{function.source}/, and there is none",
-            handler_place,
-            f"did you mean '{near.replace('/', '.')}.{wanted}'?" if near else "create it",
-        )
-        return
-    yield from _check_file(app, function, name, file, wanted, handler_place)
+    relative = module.replace(".", "/")
+    files = sorted(str(f.relative_to(source).with_suffix("")) for f in source.rglob("*.py"))
+    near = nearest(relative, files)
+    return Diagnostic(
+        "no-handler",
+        f"the handler '{function.handler}' of '{name}' needs a file {relative}.py in "
+        f"{function.source}/, and there is none",
+        place,
+        f"did you mean '{near.replace('/', '.')}.{wanted}'?" if near else "create it",
+    )
 
 
 def _check_node_handler(

@@ -29,13 +29,13 @@ def _to_diagnostic(app: App, stack: StackTemplate, match: Any) -> Diagnostic:
     return Diagnostic(
         f"cfn-{match.rule.id}",
         f"{match.message}{about}",
-        _find_place(app, stack, logical_id, path),
+        find_place(app, stack, logical_id, path),
         f"see cfn-lint's rule {match.rule.id}: {match.rule.shortdesc}",
         Severity.ERROR if error else Severity.WARNING,
     )
 
 
-def _find_place(
+def find_place(
     app: App, stack: StackTemplate, logical_id: str | None, path: Sequence[Any]
 ) -> Place | None:
     """The line of the raw resource when the user wrote one, else of the component's key."""

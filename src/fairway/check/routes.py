@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from fairway.compile.components.load_balancer import list_rules
 from fairway.define import App
-from fairway.define.spec import Function, HttpApi, LoadBalancer
+from fairway.define.definition import nearest
+from fairway.define.spec import Auth, Function, HttpApi, LoadBalancer
 from fairway.define.values import parse_route
 from fairway.diagnostics import Diagnostic, Place, Severity
 
@@ -50,6 +51,8 @@ def _check_balancer(app: App, name: str, balancer: LoadBalancer) -> Iterator[Dia
 
 
 def _check_api(app: App, name: str, api: HttpApi) -> Iterator[Diagnostic]:
+    if api.auth is not None:
+        yield from _check_public(app, name, api, api.auth)
     seen: dict[tuple[str, str], str] = {}
     for key, target in api.routes.items():
         method, path = parse_route(key)
@@ -73,6 +76,26 @@ def _check_api(app: App, name: str, api: HttpApi) -> Iterator[Diagnostic]:
                 "lower its timeout, or use a load-balancer",
                 Severity.WARNING,
             )
+
+
+def _check_public(app: App, name: str, api: HttpApi, auth: Auth) -> Iterator[Diagnostic]:
+    for index, key in enumerate(auth.public):
+        if key not in api.routes:
+            near = nearest(key, list(api.routes))
+            hint = f"did you mean '{near}'?" if near else "write it as it stands under `routes`"
+            yield Diagnostic(
+                "unknown-route",
+                f"'{key}' is not a route of '{name}', so it cannot be public",
+                app.place("components", name, "auth", "public", index),
+                hint,
+            )
+    if set(api.routes) <= set(auth.public):
+        yield Diagnostic(
+            "nothing-guarded",
+            f"every route of '{name}' is public, so its tokens guard nothing",
+            app.place("components", name, "auth", "public", of_key=True),
+            "take routes off `public`, or remove `auth`",
+        )
 
 
 def _check_api_path(path: str, key: str, place: Place) -> Iterator[Diagnostic]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from fairway.compile.placement import Placement
 from fairway.compile.tags import tag_properties
 from fairway.compile.template import (
     CodeSource,
@@ -19,20 +21,46 @@ from fairway.compile.template import (
 )
 from fairway.define import App
 from fairway.define.source import Path_
+from fairway.define.spec import Function
 from fairway.diagnostics import Diagnostic
 
 LIST_TYPE = "CommaDelimitedList"
 LAYERS: tuple[Layer, ...] = ("network", "data", "app")  # each may need those before it
+# "Lambda quotas" and API reference, CreateFunction: the longest name of a function.
+_LONGEST_NAME = 64
 
 
-def name_stack(app: App, layer: Layer) -> str:
-    """The full name of one of an application's stacks."""
-    return f"{app.prefix}-{layer}"
+def name_stack(app: App, layer: Layer, number: int = 1) -> str:
+    """The full name of one of an application's stacks; those after the first are numbered."""
+    return f"{app.prefix}-{layer}" + (f"-{number}" if number > 1 else "")
 
 
 def name_stacks(app: App) -> list[str]:
-    """The full names of all stacks that an application may have, each after those it needs."""
+    """The full names of the first stacks of an application, each after those it needs."""
     return [name_stack(app, layer) for layer in LAYERS]
+
+
+def match_stack(app: App, name: str) -> tuple[Layer, int] | None:
+    """The layer and number of an application's stack by its full name; None for any other's."""
+    layer_name, _, digits = name.removeprefix(f"{app.prefix}-").partition("-")
+    layer = next((layer for layer in LAYERS if layer == layer_name), None)
+    number = int(digits) if digits.isdecimal() and len(digits) < 5 else 1
+    known = layer is not None and name == name_stack(app, layer, number)
+    return (layer, number) if layer and known else None
+
+
+def find_deployed(app: App, templates: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
+    """The number of the stack that holds each function, by the templates that are deployed."""
+    found: dict[str, int] = {}
+    stems = {to_logical(name): name for name in app.of_kind(Function)}
+    for stack, template in templates.items():
+        matched = match_stack(app, stack)
+        if matched is None or matched[0] != "app":
+            continue
+        for logical_id, body in template.get("Resources", {}).items():
+            if logical_id in stems and body.get("Type") == "AWS::Lambda::Function":
+                found[stems[logical_id]] = matched[1]
+    return found
 
 
 def to_logical(name: str) -> str:
@@ -42,12 +70,13 @@ def to_logical(name: str) -> str:
 
 @dataclass
 class StackDraft:
-    """One stack under construction."""
+    """One stack under construction; those of a layer are numbered from 1."""
 
     app: App
     layer: Layer
     tags: Mapping[str, str]
     problems: list[Diagnostic]
+    number: int = 1
     resources: dict[str, Any] = field(default_factory=dict)
     outputs: dict[str, Any] = field(default_factory=dict)
     parameters: dict[str, ParameterSource] = field(default_factory=dict)
@@ -57,7 +86,7 @@ class StackDraft:
     @property
     def name(self) -> str:
         """The stack's full name."""
-        return name_stack(self.app, self.layer)
+        return name_stack(self.app, self.layer, self.number)
 
     def add(
         self,
@@ -110,8 +139,11 @@ class StackDraft:
                 )
             )
 
-    def finish(self, description: str) -> StackTemplate:
+    def finish(self) -> StackTemplate:
         """The finished template."""
+        description = f"{self.app.prefix}: {self.layer}"
+        if self.number > 1:
+            description += f", part {self.number}"
         template: dict[str, Any] = {
             "AWSTemplateFormatVersion": "2010-09-09",
             "Description": description,
@@ -128,14 +160,57 @@ class StackDraft:
 
 @dataclass
 class Draft:
-    """The three stacks of a service under construction, and the code they need."""
+    """The stacks of a service under construction, and the code they need.
+
+    data and code: the first of their layers; `more` are the others, by layer and number.
+    placement: the number of the stack that each function lives in.
+    """
 
     app: App
     network: StackDraft
     data: StackDraft
     code: StackDraft
+    placement: Placement
     problems: list[Diagnostic] = field(default_factory=list)
     sources: dict[str, CodeSource] = field(default_factory=dict)
+    more: dict[tuple[Layer, int], StackDraft] = field(default_factory=dict)
+
+    @property
+    def stacks(self) -> list[StackDraft]:
+        """All stacks, each after those it needs."""
+        more = sorted(self.more.values(), key=lambda stack: stack.number)
+        data = [stack for stack in more if stack.layer == "data"]
+        code = [stack for stack in more if stack.layer == "app"]
+        return [self.network, self.data, *data, self.code, *code]
+
+    def code_of(self, function: str) -> StackDraft:
+        """The stack that a function lives in."""
+        return self._number(self.code, self.placement.get(function, 1))
+
+    def data_of(self, function: str) -> StackDraft:
+        """The stack that a function's log group lives in."""
+        return self._number(self.data, self.placement.get(function, 1))
+
+    def _number(self, first: StackDraft, number: int) -> StackDraft:
+        if number == 1:
+            return first
+        key = (first.layer, number)
+        if key not in self.more:
+            self.more[key] = StackDraft(first.app, first.layer, first.tags, self.problems, number)
+        return self.more[key]
+
+    def name_function(self, function: str) -> str | None:
+        """A function's name, where the file decides it: not in the app stack.
+
+        A stack that is not the function's own can name it then, without taking a parameter,
+        so that stacks of functions which call each other need not wait for each other.
+        """
+        if self.placement.get(function, 1) == 1:
+            return None
+        name = f"{self.app.prefix}-{function}"
+        if len(name) > _LONGEST_NAME:
+            name = f"{name[: _LONGEST_NAME - 9]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+        return name
 
     def share(
         self,
@@ -146,21 +221,23 @@ class Draft:
         description: str,
         kind: str = "String",
     ) -> dict[str, str]:
-        """Hand a value of one stack on to a later one as a parameter."""
+        """Hand a value of one stack on to a later one as a parameter; in the same, the value."""
+        if giver is taker:
+            return value  # type: ignore[no-any-return]
         handed = {"Fn::Join": [",", value]} if kind == LIST_TYPE else value
         giver.give(name, handed, description)
         return taker.take(name, StackOutput(giver.name, name), kind)
 
 
-def start_draft(app: App) -> Draft:
-    """Three empty stacks, named for the application and the environment."""
+def start_draft(app: App, placement: Placement) -> Draft:
+    """Empty stacks, named for the application and the environment."""
     tags = {"App": app.name, "Environment": app.environment, "Owner": app.owner}
     problems: list[Diagnostic] = []
 
     def start(layer: Layer) -> StackDraft:
         return StackDraft(app, layer, tags, problems)
 
-    return Draft(app, start("network"), start("data"), start("app"), problems)
+    return Draft(app, start("network"), start("data"), start("app"), placement, problems)
 
 
 def origin_of(name: str, properties: Mapping[str, str] | None = None, *steps: str) -> Origin:

@@ -16,12 +16,12 @@ def data_key(draft: Draft) -> dict[str, Any] | None:
     return _own_key(draft, draft.data)
 
 
-def app_key(draft: Draft) -> dict[str, Any] | None:
-    """The data stack's key, handed on to the app stack."""
+def share_key(draft: Draft, taker: StackDraft) -> dict[str, Any] | None:
+    """The data stack's key, handed on to another stack; None with AWS's keys."""
     if data_key(draft) is None:
         return None
     return draft.share(
-        draft.data, draft.code, "KeyArn", get_att("Key", "Arn"), "ARN of the encryption key"
+        draft.data, taker, "KeyArn", get_att("Key", "Arn"), "ARN of the encryption key"
     )
 
 

@@ -17,7 +17,7 @@ _LOGICAL_ID = re.compile(r"[A-Za-z0-9]{1,255}\Z")
 
 def merge_resources(draft: Draft) -> None:
     """Overlay known resources key by key, add new ones to the app stack."""
-    stacks = (draft.network, draft.data, draft.code)
+    stacks = draft.stacks
     for logical_id, raw in draft.app.resources.items():
         owner = next((s for s in stacks if logical_id in s.resources), None)
         ours = owner.resources[logical_id] if owner else None

@@ -19,6 +19,7 @@ TAG_FORM: dict[str, Literal["list", "map", "none"]] = {
     "AWS::EC2::Route": "none",
     "AWS::EC2::RouteTable": "list",
     "AWS::EC2::SecurityGroup": "list",
+    "AWS::EC2::SecurityGroupEgress": "none",
     "AWS::EC2::SecurityGroupIngress": "none",
     "AWS::EC2::Subnet": "list",
     "AWS::EC2::SubnetNetworkAclAssociation": "none",

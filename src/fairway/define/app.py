@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from fairway.define import source
-from fairway.define.spec import Component, Network
+from fairway.define.spec import Component, Expect, Network
 from fairway.diagnostics import Place
 
 FILE_NAME = "fairway.yml"
@@ -22,7 +22,9 @@ class App:
     """An application in one environment.
 
     root: the directory of fairway.yml. account: where it must go, when the file
-    says so. broken: components that could not be read; they are absent from
+    says so. accept: findings of the scan that are meant to be, with the reason.
+    approve: whether apply needs consent to a saved plan. expect: the use to
+    compute costs for. broken: components that could not be read; they are absent from
     `components`, and references to them are not errors of their own.
     """
 
@@ -38,6 +40,9 @@ class App:
     resources: MappingType[str, Any]
     tree: source.Mapping = field(repr=False)
     broken: frozenset[str] = frozenset()
+    accept: MappingType[str, str] = field(default_factory=dict)
+    approve: bool = False
+    expect: Expect | None = None
 
     def of_kind(self, model: type[C]) -> dict[str, C]:
         """The components of one kind, in the order of the file."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -13,11 +13,12 @@ from fairway.define import source
 from fairway.define.app import FILE_NAME, LOCAL, App
 from fairway.define.explain import explain_error, find_steps, show
 from fairway.define.explain import nearest as nearest
-from fairway.define.spec import KINDS, Component, File, Network
+from fairway.define.spec import KINDS, Component, Expect, File, Network, Spec
 from fairway.diagnostics import Diagnostic
 from fairway.errors import InvalidApplication
 
-OVERLAID = ("components", "network", "resources")
+P = TypeVar("P", bound=Spec)
+OVERLAID = ("accept", "components", "expect", "network", "resources")
 _NEVER_DEFAULTED = ("source", "runtime")
 
 
@@ -92,6 +93,9 @@ def _define(
         resources=plain.get("resources") or {},
         tree=merged,
         broken=frozenset(broken),
+        accept=_read_reasons(plain.get("accept")),
+        approve=_child_value(merged, environment, "approve") is True,
+        expect=_read_expect(merged, problems),
     )
     return Definition(app, tuple(problems), tuple(misleading))
 
@@ -108,9 +112,18 @@ def _text(value: Any, default: str) -> str:
 
 def _own(tree: source.Mapping, environment: str, key: str) -> str | None:
     """What the environment itself says of a key that is not overlaid."""
-    node = _child(_child(_child(tree, "environments"), environment), key)
-    value = source.to_plain(node) if node else None
+    value = _child_value(tree, environment, key)
     return value if isinstance(value, str) else None
+
+
+def _read_reasons(plain: Any) -> dict[str, str]:
+    found = plain if isinstance(plain, dict) else {}
+    return {name: reason for name, reason in found.items() if isinstance(reason, str)}
+
+
+def _child_value(tree: source.Mapping, environment: str, key: str) -> Any:
+    node = _child(_child(_child(tree, "environments"), environment), key)
+    return source.to_plain(node) if node else None
 
 
 def _child(node: source.Node | None, key: str) -> source.Node | None:
@@ -264,13 +277,24 @@ def _unknown_overlay(tree: source.Mapping, name: str, entry: source.Entry) -> Di
 
 
 def _read_network(tree: source.Mapping, problems: list[Diagnostic]) -> Network | None:
-    node = _child(tree, "network")
+    return _read_part(tree, "network", Network, problems)
+
+
+def _read_expect(tree: source.Mapping, problems: list[Diagnostic]) -> Expect | None:
+    return _read_part(tree, "expect", Expect, problems)
+
+
+def _read_part(
+    tree: source.Mapping, key: str, model: type[P], problems: list[Diagnostic]
+) -> P | None:
+    """A part of the file with the environment's overlay; what is wrong is told once."""
+    node = _child(tree, key)
     if node is None or source.to_plain(node) is None:
         return None
     try:
-        return Network.model_validate(source.to_plain(node))
+        return model.model_validate(source.to_plain(node))
     except ValidationError as error:
         known = set(problems)
-        explained = [explain_error(tree, ("network",), Network, d, "") for d in error.errors()]
+        explained = [explain_error(tree, (key,), model, d, "") for d in error.errors()]
         problems += [d for d in explained if d not in known]
         return None

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic_core import ErrorDetails
 
 from fairway.define import source
-from fairway.define.spec import BRANCHES, Network
-from fairway.diagnostics import Diagnostic
+from fairway.define.spec import BRANCHES, KINDS, Network
+from fairway.diagnostics import Diagnostic, Place
 
 
 def nearest(word: object, known: Iterable[str]) -> str | None:
@@ -38,6 +39,22 @@ _FOUND = {
 }
 
 
+@dataclass(frozen=True)
+class _Finding:
+    """One of pydantic's findings, at its place: `key` of `subject` is `value`."""
+
+    code: str
+    key: str
+    subject: str
+    value: Any
+    place: Place
+    bounds: Mapping[str, Any]  # what pydantic says that the value had to keep to
+
+    def say(self, says: str) -> str:
+        """Whom it is about, and what is wrong with it."""
+        return f"'{self.key}'{self.subject} {says}"
+
+
 def explain_error(
     tree: source.Mapping,
     prefix: source.Path_,
@@ -47,11 +64,11 @@ def explain_error(
 ) -> Diagnostic:
     """One of pydantic's findings in our words, at its place in the file."""
     path = (*prefix, *find_steps(detail["loc"]))
-    key = str(path[-1]) if path else ""
-    code, value = detail["type"], detail["input"]
+    # An entry of a list has no name of its own.
+    key = next((step for step in reversed(path) if isinstance(step, str)), "")
+    code, context = detail["type"], detail.get("ctx", {})
     of_key = code == "extra_forbidden" or "[key]" in detail["loc"]
     place = source.find_place(tree, path, of_key=of_key)
-    context = detail.get("ctx", {})
     if code.startswith("fairway-"):
         return Diagnostic(code[8:], f"{context['text']}", place, context["hint"])
     if code == "extra_forbidden":
@@ -60,51 +77,55 @@ def explain_error(
         inside = subject.replace(" of ", " in ", 1)
         place = source.find_place(tree, path[:-1], of_key=True)
         return Diagnostic("missing-key", f"'{key}' is missing{inside}", place, f"add `{key}:`")
-    if code == "literal_error":
-        expected = str(context["expected"]).replace(" or ", ", ")
-        words = [w.strip(" '") for w in expected.split(",")]
-        near = nearest(value, words)
-        hint = f"did you mean '{near}'?" if near else f"use one of {', '.join(words)}"
-        if str(value) in words and not isinstance(value, str):
-            hint = f'put it in quotes: "{value}"'
-        return Diagnostic("bad-value", f"'{key}'{subject} cannot be {show(value)}", place, hint)
-    if code in _EXPECTED:
-        found = "nothing" if value is None else _FOUND.get(type(value), "a list")
-        expected = _EXPECTED[code]
-        hint = (
-            f'put it in quotes: "{show(value)}"'
-            if expected == "text" and not isinstance(value, dict | list) and value is not None
-            else f"write {expected}"
-        )
-        return Diagnostic(
-            "wrong-type", f"'{key}'{subject} must be {expected}, not {found}", place, hint
-        )
-    if code == "string_pattern_mismatch":
-        word = next(str(step) for step in reversed(path) if isinstance(step, str))
-        return Diagnostic(
-            "bad-value",
-            f"'{word}'{subject} cannot be {show(value)}",
-            place,
-            _PATTERN_HINTS.get(word, f"it must match {context.get('pattern')}"),
-        )
-    if code in _LIMITS:
-        limit, hint = _LIMITS[code]
-        number = next(
-            context[name] for name in ("min_length", "max_length", "ge") if name in context
-        )
-        summary = f"'{key}'{subject} {limit.format(number)}"
-        return Diagnostic("bad-value", summary, place, hint.format(number))
-    return Diagnostic(
-        "bad-value",
-        f"'{key}'{subject} cannot be {show(value)}: {detail['msg'].lower()}",
-        place,
-        "see the reference of the file",
-    )
+    finding = _Finding(code, key, subject, detail["input"], place, context)
+    explain = next((found for codes, found in _EXPLAINED if code in codes), None)
+    if explain is not None:
+        return explain(finding)
+    summary = finding.say(f"cannot be {show(finding.value)}: {detail['msg'].lower()}")
+    return Diagnostic("bad-value", summary, place, "see the reference of the file")
+
+
+def _explain_choice(finding: _Finding) -> Diagnostic:
+    value = finding.value
+    expected = str(finding.bounds["expected"]).replace(" or ", ", ")
+    words = [w.strip(" '") for w in expected.split(",")]
+    near = nearest(value, words)
+    hint = f"did you mean '{near}'?" if near else f"use one of {', '.join(words)}"
+    if str(value) in words and not isinstance(value, str):
+        hint = f'put it in quotes: "{value}"'
+    return Diagnostic("bad-value", finding.say(f"cannot be {show(value)}"), finding.place, hint)
+
+
+def _explain_type(finding: _Finding) -> Diagnostic:
+    value, expected = finding.value, _EXPECTED[finding.code]
+    found = "nothing" if value is None else _FOUND.get(type(value), "a list")
+    hint = f"write {expected}"
+    if expected == "text" and not isinstance(value, dict | list) and value is not None:
+        hint = f'put it in quotes: "{show(value)}"'
+    summary = finding.say(f"must be {expected}, not {found}")
+    return Diagnostic("wrong-type", summary, finding.place, hint)
+
+
+def _explain_pattern(finding: _Finding) -> Diagnostic:
+    hint = _PATTERN_HINTS.get(finding.key, f"it must match {finding.bounds.get('pattern')}")
+    summary = finding.say(f"cannot be {show(finding.value)}")
+    return Diagnostic("bad-value", summary, finding.place, hint)
+
+
+def _explain_limit(finding: _Finding) -> Diagnostic:
+    limit, hint = _LIMITS[finding.code]
+    bounds = finding.bounds
+    number = next(bounds[name] for name in ("min_length", "max_length", "ge") if name in bounds)
+    if finding.code == "string_too_short" and number > 1:
+        limit, hint = "is shorter than {} characters", "say more"
+    summary = finding.say(limit.format(number))
+    return Diagnostic("bad-value", summary, finding.place, hint.format(number))
 
 
 # What pydantic found wrong with a length or a number: what must be, and what to do.
 _LIMITS = {
     "too_short": ("must not be empty", "add at least one"),
+    "too_long": ("has more than {} entries", "remove some"),
     "string_too_short": ("must not be empty", "write at least one character"),
     "string_too_long": ("is longer than {} characters", "shorten it"),
     "greater_than_equal": ("must be {} or more", "raise it, or leave it out"),
@@ -115,6 +136,7 @@ _PATTERN_HINTS = {
     "handler": "write `module.function`, like `app.handler` for `def handler` in app.py",
     "health_check": "write a path that starts with a slash, like /health",
     "region": "write a region's code, like eu-west-1",
+    "scopes": "write each scope as an entry of its own, without spaces",
     "certificate": "write the ARN of a certificate in AWS Certificate Manager",
     "vpc": "write the id of a VPC, like vpc-0a1b2c3d",
     "private_subnets": "write the ids of subnets, like subnet-0a1b2c3d",
@@ -123,12 +145,24 @@ _PATTERN_HINTS = {
 }
 
 
+# Which of pydantic's codes are of which concern.
+_EXPLAINED: tuple[tuple[Collection[str], Callable[[_Finding], Diagnostic]], ...] = (
+    (("literal_error",), _explain_choice),
+    (_EXPECTED, _explain_type),
+    (("string_pattern_mismatch",), _explain_pattern),
+    (_LIMITS, _explain_limit),
+)
+
+
 def _explain_unknown_key(
     tree: source.Mapping, path: source.Path_, model: type[Any], key: str, subject: str
 ) -> Diagnostic:
     known = list(_fields_at(model, path, tree))
     near = nearest(key, known)
     hint = f"did you mean '{near}'?" if near else f"known here: {', '.join(known)}"
+    others = [kind for kind, other in KINDS.items() if key in other.model_fields]
+    if others and path[0] == "components" and len(path) == 3:
+        hint = f"only {' and '.join(others)} has it; {hint}"
     where = subject or (f" in '{path[-2]}'" if len(path) > 1 else "")
     place = source.find_place(tree, path, of_key=True)
     return Diagnostic("unknown-key", f"'{key}' is not a key{where}", place, hint)

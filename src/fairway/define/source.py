@@ -8,9 +8,7 @@ section 10.3), so `on` is text and `12:30` is text.
 from __future__ import annotations
 
 import errno
-import math
 import os
-import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,6 +17,7 @@ from typing import Any
 
 import yaml
 
+from fairway.define.scalars import read_scalar
 from fairway.define.syntax import explain_yaml_error
 from fairway.diagnostics import Diagnostic, Place
 
@@ -37,11 +36,6 @@ _LONG_FORMS = {
     "!Select": "write {Fn::Select: [0, [...]]}",
     "!ImportValue": "write {Fn::ImportValue: name}",
 }
-
-_NULL = re.compile(r"(?:null|Null|NULL|~|)\Z")
-_BOOL = re.compile(r"(?:true|True|TRUE|false|False|FALSE)\Z")
-_INT = re.compile(r"(?:[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)\Z")
-_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z")
 
 Key = str | int
 Path_ = tuple[Key, ...]
@@ -290,7 +284,8 @@ def _read_node(reading: _Reading, event: Any, depth: int) -> Node:
         reading.anchors[event.anchor] = None
     node: Node
     if isinstance(event, yaml.ScalarEvent):
-        node = Scalar(_resolve_scalar(event), place)
+        quoted = event.style not in (None, "")  # quoted or a block: text as it stands
+        node = Scalar(event.value if quoted else read_scalar(event.value), place)
     elif isinstance(event, yaml.SequenceStartEvent):
         node = Sequence(tuple(_read_items(reading, depth)), place)
     else:
@@ -391,20 +386,3 @@ def _read_key(reading: _Reading, event: Any, place: Place, depth: int) -> str | 
 
 def _is_merge(event: Any) -> bool:
     return isinstance(event, yaml.ScalarEvent) and event.value == "<<" and not event.style
-
-
-def _resolve_scalar(event: Any) -> str | int | float | bool | None:
-    text: str = event.value
-    if event.style not in (None, ""):  # quoted or a block: text as it stands
-        return text
-    if _NULL.match(text):
-        return None
-    if _BOOL.match(text):
-        return text[0] in "tT"
-    if _INT.match(text):
-        if text[:2] in ("0o", "0x"):
-            return int(text, 0)
-        return int(text) if len(text) <= 300 else text
-    if _FLOAT.match(text) and math.isfinite(number := float(text)):
-        return number
-    return text

@@ -8,13 +8,26 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    field_validator,
+)
 
 from fairway.define.values import (
     Account,
+    Bytes,
     Cidr,
+    Issuer,
     Megabytes,
+    Milliseconds,
+    MonthlyCount,
     Name,
+    OneOrMore,
     RouteKey,
     Seconds,
     VariableName,
@@ -33,6 +46,45 @@ SubnetId = Annotated[str, Field(pattern=r"^subnet-[0-9a-f]+$")]
 
 Runtime = Literal["python3.11", "python3.12", "python3.13", "nodejs20.x", "nodejs22.x"]
 AttributeType = Literal["string", "number", "binary"]
+
+
+def no_entries() -> dict[str, Any]:
+    """An empty mapping; pydantic needs 2 ms to find out that `dict` takes no argument."""
+    return {}
+
+
+def no_items() -> list[Any]:
+    """An empty list, likewise."""
+    return []
+
+
+def _check_log_retention(seconds: int) -> int:
+    """Accept only durations that CloudWatch Logs can keep lines for."""
+    days, rest = divmod(seconds, DAY)
+    if rest or days not in RETENTION_DAYS:
+        near = min(RETENTION_DAYS, key=lambda d: abs(d * DAY - seconds))
+        raise refuse(
+            "bad-retention",
+            f"logs cannot be kept for {show_duration(seconds)}",
+            f"CloudWatch Logs offers fixed terms; the nearest is {near}d",
+        )
+    return seconds
+
+
+def _check_object_retention(seconds: int) -> int:
+    """Accept only what lifecycle rules of S3 can count: whole days, from one on."""
+    if seconds < DAY or seconds % DAY:
+        raise refuse(
+            "bad-retention",
+            f"access logs cannot be kept for {show_duration(seconds)}",
+            "write whole days, like 90d",
+        )
+    return seconds
+
+
+LogRetention = Annotated[Seconds, AfterValidator(_check_log_retention)]
+ObjectRetention = Annotated[Seconds, AfterValidator(_check_object_retention)]
+Reason = Annotated[str, Field(min_length=10, max_length=300)]
 
 
 class Spec(BaseModel):
@@ -83,7 +135,7 @@ class Table(Component):
     partition_key: Key = Field(description="Attribute that rows are spread by.")
     sort_key: Key | None = Field(None, description="Attribute that rows sort by.")
     indexes: dict[str, Index] = Field(
-        default_factory=dict, description="Further ways to look rows up, by index name."
+        default_factory=no_entries, description="Further ways to look rows up, by index name."
     )
     expire: str | None = Field(
         None, description="Attribute with the epoch second at which a row may be removed."
@@ -113,14 +165,14 @@ class Function(Component):
         None, description="Most runs at once, reserved out of the account's limit.", ge=0
     )
     variables: dict[VariableName, str] = Field(
-        default_factory=dict, description="Environment variables; never secrets."
+        default_factory=no_entries, description="Environment variables; never secrets."
     )
     uses: dict[str, str] = Field(
-        default_factory=dict,
+        default_factory=no_entries,
         description="Links: component name to access. Each link gives the permission, "
         "the environment variable and the network path, and nothing else does.",
     )
-    logs: Seconds = Field(30 * DAY, description="How long log lines are kept, in days.")
+    logs: LogRetention = Field(30 * DAY, description="How long log lines are kept, in days.")
 
     @field_validator("memory")
     @classmethod
@@ -139,11 +191,6 @@ class Function(Component):
                 "bad-timeout", f"a function cannot run for {show_duration(value)}", "use 1s to 15m"
             )
         return value
-
-    @field_validator("logs")
-    @classmethod
-    def _check_logs(cls, value: int) -> int:
-        return check_retention(value)
 
 
 class LoadBalancer(Component):
@@ -164,22 +211,42 @@ class LoadBalancer(Component):
         description="ARN of the certificate for HTTPS; HTTP is then redirected.",
         pattern=r"^arn:aws[a-z-]*:acm:[a-z0-9-]+:\d{12}:certificate/[\w-]+$",
     )
+    redirect_http: bool = Field(
+        True,
+        description="With a certificate: whether port 80 is open, to redirect to HTTPS. Without, "
+        "browsers that try HTTP first get no answer.",
+    )
     multi_value_headers: bool = Field(
         False, description="Send and take headers and query parameters as lists."
     )
-    logs: Seconds = Field(90 * DAY, description="How long access logs are kept, in days.")
+    logs: ObjectRetention = Field(90 * DAY, description="How long access logs are kept, in days.")
 
-    @field_validator("logs")
-    @classmethod
-    def _check_logs(cls, value: int) -> int:
-        # Lifecycle rules of S3 count whole days, from one on.
-        if value < DAY or value % DAY:
-            raise refuse(
-                "bad-retention",
-                f"access logs cannot be kept for {show_duration(value)}",
-                "write whole days, like 90d",
-            )
-        return value
+
+# RFC 6749, section 3.3: the characters of a scope.
+Scope = Annotated[str, Field(pattern=r"^[!#-\[\]-~]+$", max_length=64)]
+
+
+class Auth(Spec):
+    """Tokens that an HTTP API demands: JSON Web Tokens of an OpenID Connect issuer."""
+
+    issuer: Issuer = Field(
+        description="Who issues the tokens: an https URL, letter by letter that of their claim "
+        "`iss`. An http URL on localhost works in the local cloud only."
+    )
+    # "Quotas for configuring and running an HTTP API": 50 audiences, 10 scopes a route.
+    audience: OneOrMore = Field(
+        description="For whom tokens are issued, one or several: the claim `aud` or `client_id`.",
+        min_length=1,
+        max_length=50,
+    )
+    scopes: list[Scope] = Field(
+        default_factory=no_items,
+        description="Scopes of which a token needs at least one.",
+        max_length=10,
+    )
+    public: list[RouteKey] = Field(
+        default_factory=no_items, description="Routes that need no token; every other one does."
+    )
 
 
 class HttpApi(Component):
@@ -194,14 +261,10 @@ class HttpApi(Component):
     )
     payload: Literal["2.0", "1.0"] = Field("2.0", description="Format of the function's event.")
     cors: list[str] = Field(
-        default_factory=list, description="Origins that browsers may call from."
+        default_factory=no_items, description="Origins that browsers may call from."
     )
-    logs: Seconds = Field(30 * DAY, description="How long access logs are kept, in days.")
-
-    @field_validator("logs")
-    @classmethod
-    def _check_logs(cls, value: int) -> int:
-        return check_retention(value)
+    auth: Auth | None = Field(None, description="Tokens that requests must bring; none without.")
+    logs: LogRetention = Field(30 * DAY, description="How long access logs are kept, in days.")
 
 
 class ExistingNetwork(Spec):
@@ -210,7 +273,7 @@ class ExistingNetwork(Spec):
     vpc: str = Field(description="Id of the VPC.", pattern=r"^vpc-[0-9a-f]+$")
     private_subnets: list[SubnetId] = Field(description="Ids of the private subnets.", min_length=1)
     public_subnets: list[SubnetId] = Field(
-        default_factory=list, description="Ids of the public subnets, for load balancers."
+        default_factory=no_items, description="Ids of the public subnets, for load balancers."
     )
 
 
@@ -219,7 +282,7 @@ class Network(Spec):
 
     cidr: Cidr = Field("10.0.0.0/16", description="Addresses of the VPC, /16 to /24.")
     zones: Literal[2, 3] = Field(2, description="Availability zones.")
-    flow_logs: Seconds = Field(14 * DAY, description="How long flow logs are kept, in days.")
+    flow_logs: LogRetention = Field(14 * DAY, description="How long flow logs are kept, in days.")
     existing: ExistingNetwork | None = Field(None, description="Use this network instead.")
 
     @field_validator("cidr")
@@ -233,24 +296,48 @@ class Network(Spec):
             )
         return value
 
-    @field_validator("flow_logs")
-    @classmethod
-    def _check_flow_logs(cls, value: int) -> int:
-        return check_retention(value)
+
+class Expect(Spec):
+    """The use that the plan's cost is computed for; what is left out is not counted."""
+
+    requests: MonthlyCount | None = Field(
+        None, description="Requests from outside; each runs one function."
+    )
+    duration: Milliseconds | None = Field(
+        None, description="How long a function runs for one request."
+    )
+    response: Bytes | None = Field(None, description="Size of a request and its answer.")
+    logs: Bytes | None = Field(None, description="Log lines written for one request.")
+    reads: int | None = Field(None, description="Rows read for one request, up to 4 KB each.", ge=0)
+    writes: int | None = Field(
+        None, description="Rows written for one request, up to 1 KB each.", ge=0
+    )
+    stored: Bytes | None = Field(None, description="Data kept in tables.")
 
 
 class Environment(Spec):
-    """What one environment says otherwise; components, network and resources merge by key."""
+    """What one environment says otherwise; mappings merge by key."""
 
     account: Account | None = Field(None, description="The AWS account, checked before apply.")
     region: str | None = Field(
         None, description="Region, when not the application's.", pattern=REGION
     )
-    components: dict[str, dict[str, Any]] = Field(
-        default_factory=dict, description="Overlay over `components`."
+    approve: bool = Field(
+        False, description="Apply only a saved plan whose digest was approved, also in a pipeline."
     )
-    network: dict[str, Any] = Field(default_factory=dict, description="Overlay over `network`.")
-    resources: dict[str, Any] = Field(default_factory=dict, description="Overlay over `resources`.")
+    accept: dict[str, Reason] = Field(
+        default_factory=no_entries, description="Overlay over `accept`."
+    )
+    components: dict[str, dict[str, Any]] = Field(
+        default_factory=no_entries, description="Overlay over `components`."
+    )
+    expect: dict[str, Any] = Field(default_factory=no_entries, description="Overlay over `expect`.")
+    network: dict[str, Any] = Field(
+        default_factory=no_entries, description="Overlay over `network`."
+    )
+    resources: dict[str, Any] = Field(
+        default_factory=no_entries, description="Overlay over `resources`."
+    )
 
 
 class File(Spec):
@@ -270,10 +357,15 @@ class File(Spec):
         pattern=REGION,
     )
     environments: dict[Name, Environment | None] = Field(
-        default_factory=dict, description="Environments beside `local`, which always exists."
+        default_factory=no_entries, description="Environments beside `local`, which always exists."
     )
     network: Network | None = Field(
         None, description="The network; without it there is one only if a component needs one."
+    )
+    accept: dict[str, Reason] = Field(
+        default_factory=no_entries,
+        description="Findings of `fairway check --security` that are meant to be, by name or "
+        "checkov's id, each with the reason; the scan prints both.",
     )
     # "AWS Key Management Service Pricing", 2026: 1 USD a month for each key.
     encryption: Literal["customer-key", "aws-key"] = Field(
@@ -284,8 +376,11 @@ class File(Spec):
     components: dict[Name, dict[str, Any]] = Field(
         description="The parts of the application, by name.", min_length=1
     )
+    expect: Expect | None = Field(
+        None, description="The use to expect, which `fairway plan` computes the cost for."
+    )
     resources: dict[str, Any] = Field(
-        default_factory=dict,
+        default_factory=no_entries,
         description="Raw CloudFormation resources by logical id, merged last: new ones are "
         "added to the app stack, known ones are overlaid key by key.",
     )
@@ -294,16 +389,3 @@ class File(Spec):
 KINDS: dict[str, type[Component]] = {
     model.kind: model for model in (Table, Function, LoadBalancer, HttpApi)
 }
-
-
-def check_retention(seconds: int) -> int:
-    """Accept only durations that CloudWatch Logs can keep lines for."""
-    days, rest = divmod(seconds, DAY)
-    if rest or days not in RETENTION_DAYS:
-        near = min(RETENTION_DAYS, key=lambda d: abs(d * DAY - seconds))
-        raise refuse(
-            "bad-retention",
-            f"logs cannot be kept for {show_duration(seconds)}",
-            f"CloudWatch Logs offers fixed terms; the nearest is {near}d",
-        )
-    return seconds

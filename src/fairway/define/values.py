@@ -6,15 +6,22 @@ import ipaddress
 import json
 import re
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 _SIZE = re.compile(r"(\d+)\s*(MB|GB)\Z")
 _DURATION = re.compile(r"(\d+)\s*(s|m|h|d)\Z")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_MILLISECONDS = re.compile(r"(\d+)\s*(ms|s|m)\Z")
+_BYTES = re.compile(r"(\d+)\s*(KB|MB|GB|TB)\Z")
+_COUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([kMG]?) per (second|minute|hour|day|month)\Z")
+# A month of 730 hours, as AWS's pricing calculator has it.
+_PER_MONTH = {"second": 730 * 3600, "minute": 730 * 60, "hour": 730, "day": 730 / 24, "month": 1}
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*\Z")
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "ANY")
+_ISSUER = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?(/[^\s?#\"\\]*)?\Z")
 _ROUTE = re.compile(r"([A-Z]+) (/\S*)\Z")
 
 
@@ -54,6 +61,33 @@ def _read_duration(value: Any) -> int:
             "bad-duration", f"{_shown(value)} is not a duration", f"write it like {example}"
         )
     return int(match[1]) * _SECONDS[match[2]]
+
+
+def _read_milliseconds(value: Any) -> int:
+    match = _MILLISECONDS.match(value) if isinstance(value, str) else None
+    if not match:
+        example = f"{value}ms" if isinstance(value, int) else "120ms"
+        raise refuse(
+            "bad-duration", f"{_shown(value)} is not a duration", f"write it like {example}"
+        )
+    return int(match[1]) * {"ms": 1, "s": 1000, "m": 60_000}[match[2]]
+
+
+def _read_bytes(value: Any) -> int:
+    match = _BYTES.match(value) if isinstance(value, str) else None
+    if not match:
+        example = f"{value}GB" if isinstance(value, int) else "5GB"
+        raise refuse("bad-size", f"{_shown(value)} is not a size", f"write it like {example}")
+    return int(match[1]) << 10 * (1 + ("KB", "MB", "GB", "TB").index(match[2]))
+
+
+def _read_monthly_count(value: Any) -> int:
+    match = _COUNT.match(value) if isinstance(value, str) else None
+    if not match:
+        example = f"{value} per month" if isinstance(value, int) else "3M per month"
+        raise refuse("bad-count", f"{_shown(value)} is not a count", f"write it like {example}")
+    scale = {"": 1, "k": 1000, "M": 1000**2, "G": 1000**3}[match[2]]
+    return round(float(match[1]) * scale * _PER_MONTH[match[3]])
 
 
 def _read_name(value: Any) -> str:
@@ -104,6 +138,27 @@ def _read_route(value: Any) -> str:
     return str(value)
 
 
+def _read_issuer(value: Any) -> str:
+    # OpenID Connect Discovery 1.0, section 3: an https URL without query and fragment. A plain
+    # one on this machine is for issuers that only the local cloud can reach.
+    fine = False
+    if isinstance(value, str) and _ISSUER.match(value):
+        parts = urlsplit(value)
+        local = parts.hostname in ("localhost", "127.0.0.1")
+        fine = parts.scheme == "https" or local
+    if not fine:
+        raise refuse(
+            "bad-issuer",
+            f"{_shown(value)} is not an issuer of tokens",
+            "write the https URL of the tokens' `iss` claim, like https://tenant.example/",
+        )
+    return str(value)
+
+
+def _read_one_or_more(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
 def _read_variable(value: Any) -> str:
     # Lambda, "Using Lambda environment variables": letters first, then \w; reserved ones.
     name = str(value)
@@ -128,7 +183,28 @@ def _schema(pattern: str, example: str) -> WithJsonSchema:
 
 Megabytes = Annotated[int, BeforeValidator(_read_size), _schema(r"^\d+\s*(MB|GB)$", "512MB")]
 Seconds = Annotated[int, BeforeValidator(_read_duration), _schema(r"^\d+\s*(s|m|h|d)$", "30s")]
+Milliseconds = Annotated[
+    int, BeforeValidator(_read_milliseconds), _schema(r"^\d+\s*(ms|s|m)$", "120ms")
+]
+Bytes = Annotated[int, BeforeValidator(_read_bytes), _schema(r"^\d+\s*(KB|MB|GB|TB)$", "5GB")]
+MonthlyCount = Annotated[
+    int,
+    BeforeValidator(_read_monthly_count),
+    _schema(r"^\d+(\.\d+)?\s*[kMG]? per (second|minute|hour|day|month)$", "3M per month"),
+]
 Name = Annotated[str, BeforeValidator(_read_name), _schema(r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", "api")]
+Issuer = Annotated[
+    str, BeforeValidator(_read_issuer), _schema(r"^https?://\S+$", "https://tenant.example/")
+]
+OneOrMore = Annotated[
+    list[Annotated[str, Field(min_length=1)]],
+    BeforeValidator(_read_one_or_more),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
+        }
+    ),
+]
 Cidr = Annotated[str, BeforeValidator(_read_cidr), _schema(r"^[0-9./]+$", "10.0.0.0/16")]
 Account = Annotated[str, BeforeValidator(_read_account), _schema(r"^\d{12}$", "123456789012")]
 RouteKey = Annotated[str, BeforeValidator(_read_route), _schema(r"^[A-Z]+ /\S*$", "GET /users")]

@@ -301,9 +301,9 @@ def test_overlay_plain_replaces_lists_and_leaves_its_input_alone() -> None:
 
 
 def test_a_stack_that_outgrows_cloudformation_is_refused() -> None:
-    functions = {f"f{i}": {"type": "function", "handler": "a.b"} for i in range(251)}
+    tables = {f"t{i}": {"type": "table", "partition_key": "id"} for i in range(501)}
     with pytest.raises(InvalidApplication) as caught:
-        compile_file({"app": "a", "components": functions})
+        compile_file({"app": "a", "components": tables})
     assert [d.code for d in caught.value.diagnostics] == ["too-many-resources"]
 
 

@@ -65,11 +65,12 @@ def test_layers_are_in_the_order_of_need() -> None:
     for stack in compile_golden():
         needed = {name.rsplit("-", 1)[-1] for name in stack.needs}
         if stack.layer in LAYERS:
-            assert needed <= set(LAYERS[: LAYERS.index(stack.layer)])
+            assert needed - {"artifacts"} <= set(LAYERS[: LAYERS.index(stack.layer)])
 
 
 def test_tag_forms_are_those_of_the_types_we_write() -> None:
-    assert RESOURCES.keys() == TAG_FORM.keys()
+    # The last is written only where a function outgrew the load balancer's stack.
+    assert RESOURCES.keys() | {"AWS::EC2::SecurityGroupEgress"} == TAG_FORM.keys()
 
 
 @pytest.mark.parametrize("kind", TAG_FORM)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from fairway.compile.components.function import function_arn
 from fairway.compile.draft import Draft, origin_of, to_logical
 from fairway.compile.encryption import add_log_group, data_key
 from fairway.compile.template import get_att, ref, sub
-from fairway.define.spec import HttpApi
+from fairway.define.spec import Auth, HttpApi
 from fairway.define.values import parse_route
 
 # "Quotas for HTTP APIs": an integration waits 30 seconds at most.
 LONGEST_WAIT = 30_000
+TOKENS = "tokens"
+"""The name of the security scheme, and so of the authorizer."""
 _ACCESS_FIELDS = (
     "requestId", "requestTime", "httpMethod", "path", "routeKey", "status", "responseLength",
     "integrationLatency", "responseLatency", "integrationErrorMessage",
@@ -24,6 +27,9 @@ def compile_http_api(name: str, api: HttpApi, draft: Draft) -> None:
     stem = to_logical(name)
     origin = origin_of(name, {"Body": "routes", "CorsConfiguration": "cors"})
     properties: dict[str, Any] = {"Body": _describe_routes(name, api, draft)}
+    if api.auth:
+        # An issuer that cannot be reached is a mere warning else, and its routes are left out.
+        properties["FailOnWarnings"] = True
     draft.code.add(stem, "AWS::ApiGatewayV2::Api", properties, origin)
     group = add_log_group(
         draft.data,
@@ -50,14 +56,17 @@ def compile_http_api(name: str, api: HttpApi, draft: Draft) -> None:
     arn = "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:"
     for target in sorted(set(api.routes.values())):
         function = to_logical(target)
-        draft.code.add(
+        home = draft.code_of(target)
+        text = f"Id of the HTTP API {name}"
+        api_id = draft.share(draft.code, home, f"{stem}Id", ref(stem), text)
+        home.add(
             f"{stem}{function}Permission",
             "AWS::Lambda::Permission",
             {
                 "Action": "lambda:InvokeFunction",
                 "FunctionName": get_att(function, "Arn"),
                 "Principal": "apigateway.amazonaws.com",
-                "SourceArn": sub(f"{arn}${{{stem}}}/*"),
+                "SourceArn": sub(f"{arn}${{{api_id['Ref']}}}/*"),
             },
             origin,
         )
@@ -73,8 +82,10 @@ def _describe_routes(name: str, api: HttpApi, draft: Draft) -> dict[str, Any]:
         verb = "x-amazon-apigateway-any-method" if method == "ANY" else method.lower()
         operation: dict[str, Any] = {
             "responses": {"default": {"description": f"The answer of {target}"}},
-            "x-amazon-apigateway-integration": _integrate(api, target),
+            "x-amazon-apigateway-integration": _integrate(api, target, draft),
         }
+        if api.auth and key not in api.auth.public:
+            operation["security"] = [{TOKENS: api.auth.scopes}]
         parameters = re.findall(r"\{([^}+]+)\+?\}", path)
         if parameters:
             operation["parameters"] = [
@@ -87,6 +98,8 @@ def _describe_routes(name: str, api: HttpApi, draft: Draft) -> dict[str, Any]:
         "info": {"title": f"{draft.app.prefix}-{name}", "version": "1"},
         "paths": paths,
     }
+    if api.auth:
+        document["components"] = {"securitySchemes": {TOKENS: _describe_tokens(api.auth)}}
     if api.cors:
         document["x-amazon-apigateway-cors"] = {
             "allowOrigins": api.cors,
@@ -97,10 +110,24 @@ def _describe_routes(name: str, api: HttpApi, draft: Draft) -> dict[str, Any]:
     return document
 
 
-def _integrate(api: HttpApi, target: str) -> dict[str, Any]:
+def _describe_tokens(auth: Auth) -> dict[str, Any]:
+    """The JWT authorizer; "OpenAPI extension x-amazon-apigateway-authorizer"."""
+    return {
+        "type": "oauth2",
+        "x-amazon-apigateway-authorizer": {
+            "type": "jwt",
+            "identitySource": "$request.header.Authorization",
+            "jwtConfiguration": {"issuer": auth.issuer, "audience": auth.audience},
+        },
+    }
+
+
+def _integrate(api: HttpApi, target: str, draft: Draft) -> dict[str, Any]:
+    arn = function_arn(target, draft, draft.code)
+    called = arn["Fn::Sub"] if "Fn::Sub" in arn else f"${{{to_logical(target)}.Arn}}"
     uri = (
         "arn:${AWS::Partition}:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/"
-        f"${{{to_logical(target)}.Arn}}/invocations"
+        f"{called}/invocations"
     )
     return {
         "type": "aws_proxy",

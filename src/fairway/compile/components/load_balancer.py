@@ -6,6 +6,7 @@ import hashlib
 from collections import defaultdict
 from typing import Any
 
+from fairway.compile.artifacts import ACCESS_LOGS, expire_after
 from fairway.compile.components.network import ANYWHERE, NOWHERE, joins_network, subnet_ids, vpc_id
 from fairway.compile.draft import Draft, origin_of, to_logical
 from fairway.compile.template import Origin, get_att, policy, ref, sub
@@ -40,7 +41,7 @@ def compile_load_balancer(name: str, balancer: LoadBalancer, draft: Draft) -> No
         {
             "Type": "application",
             "Scheme": "internet-facing",
-            "Subnets": subnet_ids(draft, "public"),
+            "Subnets": subnet_ids(draft, "public", draft.code),
             "SecurityGroups": [get_att(group, "GroupId")],
             "LoadBalancerAttributes": [{"Key": k, "Value": v} for k, v in attributes.items()],
         },
@@ -72,16 +73,10 @@ def _add_access_logs(draft: Draft, name: str, balancer: LoadBalancer) -> None:
                     {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
                 ]
             },
-            "LifecycleConfiguration": {
-                "Rules": [
-                    {
-                        "Id": "Expire",
-                        "Status": "Enabled",
-                        "ExpirationInDays": days,
-                        "NoncurrentVersionExpiration": {"NoncurrentDays": 1},
-                        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},
-                    }
-                ]
+            "LifecycleConfiguration": expire_after(days),
+            "LoggingConfiguration": {
+                "DestinationBucketName": draft.data.take("AccessLogsBucket", ACCESS_LOGS),
+                "LogFilePrefix": f"{draft.app.prefix}/{name}/",
             },
             "OwnershipControls": {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]},
             "PublicAccessBlockConfiguration": {
@@ -130,7 +125,9 @@ def _add_security_group(
 ) -> str:
     """The internet may reach the listeners; the load balancer only its functions."""
     group = f"{stem}SecurityGroup"
-    inward = [_rule("HTTP from the internet", 80, CidrIp=ANYWHERE)]
+    inward = []
+    if _listens_plainly(balancer):
+        inward.append(_rule("HTTP from the internet", 80, CidrIp=ANYWHERE))
     if balancer.certificate:
         inward.append(_rule("HTTPS from the internet", 443, CidrIp=ANYWHERE))
     function_groups = {
@@ -141,31 +138,36 @@ def _add_security_group(
     outward = [
         _rule(f"To {target}", 443, DestinationSecurityGroupId=function_groups[target])
         for target in function_groups
+        if draft.code_of(target) is draft.code
     ]
     draft.code.add(
         group,
         "AWS::EC2::SecurityGroup",
         {
             "GroupDescription": f"Load balancer {origin.component} of {draft.app.prefix}",
-            "VpcId": vpc_id(draft),
+            "VpcId": vpc_id(draft, draft.code),
             "SecurityGroupIngress": inward,
             "SecurityGroupEgress": outward or [NOWHERE],
         },
         origin,
     )
     for target, function_group in function_groups.items():
-        draft.code.add(
-            f"{stem}To{to_logical(target)}",
-            "AWS::EC2::SecurityGroupIngress",
-            {
-                "GroupId": function_group,
-                **_rule(
-                    f"From {origin.component}", 443, SourceSecurityGroupId=get_att(group, "GroupId")
-                ),
-            },
-            origin,
-        )
+        home, to = draft.code_of(target), f"{stem}To{to_logical(target)}"
+        text = f"Security group of the load balancer {origin.component}"
+        own = draft.share(draft.code, home, f"{stem}GroupId", get_att(group, "GroupId"), text)
+        inward_rule = _rule(f"From {origin.component}", 443, SourceSecurityGroupId=own)
+        kind = "AWS::EC2::SecurityGroupIngress"
+        home.add(to, kind, {"GroupId": function_group, **inward_rule}, origin)
+        if home is not draft.code:
+            rule = _rule(f"To {target}", 443, DestinationSecurityGroupId=function_group)
+            properties = {"GroupId": own, **rule}
+            home.add(f"{to}Out", "AWS::EC2::SecurityGroupEgress", properties, origin)
     return group
+
+
+def _listens_plainly(balancer: LoadBalancer) -> bool:
+    """Whether port 80 is open: to answer without a certificate, to redirect with one."""
+    return balancer.certificate is None or balancer.redirect_http
 
 
 def _rule(description: str, port: int, **peer: Any) -> dict[str, Any]:
@@ -182,7 +184,8 @@ def _add_target_group(draft: Draft, name: str, balancer: LoadBalancer, target: s
     stem, function = to_logical(name), to_logical(target)
     origin = origin_of(name, {"HealthCheckPath": "health_check"})
     arn = "arn:${AWS::Partition}:elasticloadbalancing:${AWS::Region}:${AWS::AccountId}:"
-    permission = draft.code.add(
+    home = draft.code_of(target)
+    permission = home.add(
         f"{stem}{function}Permission",
         "AWS::Lambda::Permission",
         {
@@ -212,7 +215,7 @@ def _add_target_group(draft: Draft, name: str, balancer: LoadBalancer, target: s
             "HealthCheckTimeoutSeconds": 30,
             "Matcher": {"HttpCode": "200"},
         }
-    draft.code.add(
+    home.add(
         f"{stem}{function}Targets",
         "AWS::ElasticLoadBalancingV2::TargetGroup",
         properties,
@@ -244,7 +247,8 @@ def _add_listeners(draft: Draft, stem: str, balancer: LoadBalancer, origin: Orig
         "Protocol": "HTTP",
         "DefaultActions": [first],
     }
-    draft.code.add(plain, kind, properties, origin)
+    if _listens_plainly(balancer):
+        draft.code.add(plain, kind, properties, origin)
     if not balancer.certificate:
         return plain
     secure = {
@@ -290,11 +294,14 @@ def _add_rules(draft: Draft, name: str, balancer: LoadBalancer, listener: str) -
             conditions.append(
                 {"Field": "http-request-method", "HttpRequestMethodConfig": method_values}
             )
-        draft.code.add(
+        home = draft.code_of(target)
+        text = f"Listener of the load balancer {name}"
+        arn = draft.share(draft.code, home, f"{stem}ListenerArn", ref(listener), text)
+        home.add(
             f"{stem}Rule{digest:08x}",
             "AWS::ElasticLoadBalancingV2::ListenerRule",
             {
-                "ListenerArn": ref(listener),
+                "ListenerArn": arn,
                 "Priority": priority,
                 "Conditions": conditions,
                 "Actions": [

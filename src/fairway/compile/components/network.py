@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from typing import Any
 
-from fairway.compile.draft import LIST_TYPE, Draft
+from fairway.compile.draft import LIST_TYPE, Draft, StackDraft
 from fairway.compile.encryption import add_log_group, network_key
 from fairway.compile.links import LINKS
 from fairway.compile.template import Origin, allow, get_att, policy, ref, sub, trust
@@ -69,16 +69,16 @@ def compile_network(draft: Draft) -> None:
     _add_function_endpoint(draft, network, origin)
 
 
-def vpc_id(draft: Draft) -> Any:
-    """The VPC's id for the app stack."""
+def vpc_id(draft: Draft, taker: StackDraft) -> Any:
+    """The VPC's id for a stack of code."""
     network = network_of(draft)
     if network and network.existing:
         return network.existing.vpc
-    return draft.share(draft.network, draft.code, "VpcId", ref("Vpc"), "Id of the VPC")
+    return draft.share(draft.network, taker, "VpcId", ref("Vpc"), "Id of the VPC")
 
 
-def subnet_ids(draft: Draft, kind: str) -> Any:
-    """The ids of the public or the private subnets for the app stack."""
+def subnet_ids(draft: Draft, kind: str, taker: StackDraft) -> Any:
+    """The ids of the public or the private subnets for a stack of code."""
     network = network_of(draft)
     if network and network.existing:
         existing = network.existing
@@ -87,7 +87,7 @@ def subnet_ids(draft: Draft, kind: str) -> Any:
     title = kind.capitalize()
     refs = [ref(f"{title}Subnet{zone}") for zone in range(1, zones + 1)]
     text = f"Ids of the {kind} subnets"
-    return draft.share(draft.network, draft.code, f"{title}SubnetIds", refs, text, LIST_TYPE)
+    return draft.share(draft.network, taker, f"{title}SubnetIds", refs, text, LIST_TYPE)
 
 
 def split_subnets(network: Network, kind: str) -> list[str]:

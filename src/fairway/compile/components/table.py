@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fairway.compile.draft import Draft, origin_of, to_logical
+from fairway.compile.draft import Draft, StackDraft, origin_of, to_logical
 from fairway.compile.encryption import data_key
 from fairway.compile.template import get_att, ref
 from fairway.define.spec import KeyAttribute, Table
@@ -62,18 +62,18 @@ def compile_table(name: str, table: Table, draft: Draft) -> None:
     )
 
 
-def table_name(name: str, draft: Draft) -> dict[str, str]:
-    """The table's name, handed on to the app stack."""
+def table_name(name: str, draft: Draft, taker: StackDraft) -> dict[str, str]:
+    """The table's name, handed on to a function's stack."""
     stem = to_logical(name)
     text = f"Name of the table {name}"
-    return draft.share(draft.data, draft.code, f"{stem}Name", ref(stem), text)
+    return draft.share(draft.data, taker, f"{stem}Name", ref(stem), text)
 
 
-def table_arn(name: str, draft: Draft) -> dict[str, str]:
-    """The table's ARN, handed on to the app stack."""
+def table_arn(name: str, draft: Draft, taker: StackDraft) -> dict[str, str]:
+    """The table's ARN, handed on to a function's stack."""
     stem = to_logical(name)
     text = f"ARN of the table {name}"
-    return draft.share(draft.data, draft.code, f"{stem}Arn", get_att(stem, "Arn"), text)
+    return draft.share(draft.data, taker, f"{stem}Arn", get_att(stem, "Arn"), text)
 
 
 def _name(key: str | KeyAttribute) -> str:
