@@ -10,6 +10,7 @@ from fairway.plan.model import (
     Unknown,
 )
 from fairway.plan.planning import plan_changes, plan_destruction
+from fairway.plan.review import Review, review_plan
 
 __all__ = [
     "Action",
@@ -17,8 +18,10 @@ __all__ = [
     "ObservedStack",
     "Plan",
     "PropertyChange",
+    "Review",
     "StackPlan",
     "Unknown",
     "plan_changes",
     "plan_destruction",
+    "review_plan",
 ]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from fairway.compile.template import Origin, StackTemplate
 from fairway.define import App
+from fairway.plan.masking import mask_secrets
 from fairway.plan.model import Action, Change, ObservedStack, PropertyChange, Unknown
-from fairway.plan.schemas import Pointer, replaces
+from fairway.plan.reading import read_mappings, read_properties
+from fairway.plan.schemas import Pointer, replaces, replaces_always
 
 _MISSING = object()
 _KEPT = ("Retain", "RetainExceptOnCreate")
@@ -26,13 +29,13 @@ def compare_stack(
     before = observed.template.get("Resources", {}) if observed else {}
     old_values = dict(observed.parameters) if observed else {}
     after = {
-        logical_id: fill_parameters(body, parameters)
+        logical_id: mask_secrets(fill_parameters(body, parameters))
         for logical_id, body in template.resources.items()
     }
     changes: dict[str, Change] = {}
     for logical_id, body in after.items():
         old = before.get(logical_id)
-        old = fill_parameters(old, old_values) if old is not None else None
+        old = mask_secrets(fill_parameters(old, old_values)) if old is not None else None
         changes[logical_id] = _compare_resource(
             logical_id, old, body, template.origins.get(logical_id), app, observed, region
         )
@@ -47,20 +50,24 @@ def remove_resource(
 ) -> Change:
     """The change of a resource that leaves its stack."""
     kept = body.get("DeletionPolicy") in _KEPT
+    values = dict(observed.parameters) if observed else {}
     return Change(
         logical_id,
         body["Type"],
-        _tagged_component(body),
+        find_component(body),
         Action.KEEP if kept else Action.DELETE,
         physical_id=observed.physical_ids.get(logical_id) if observed else None,
+        before=mask_secrets(fill_parameters(body, values)),
     )
 
 
 def fill_parameters(value: Any, parameters: Mapping[str, str | Unknown]) -> Any:
     """The value with each Ref to a parameter replaced by what the parameter holds."""
     if isinstance(value, dict):
-        if value.keys() == {"Ref"} and value["Ref"] in parameters:
-            return parameters[value["Ref"]]
+        name = value.get("Ref")
+        if len(value) == 1 and isinstance(name, str) and name in parameters:
+            found = parameters[name]
+            return Unknown(found.what, name) if isinstance(found, Unknown) else found
         return {key: fill_parameters(item, parameters) for key, item in value.items()}
     if isinstance(value, list):
         return [fill_parameters(item, parameters) for item in value]
@@ -69,23 +76,30 @@ def fill_parameters(value: Any, parameters: Mapping[str, str | Unknown]) -> Any:
 
 def find_references(value: Any) -> set[str]:
     """Logical ids that a value refers to."""
+    if isinstance(value, list):
+        return {name for item in value for name in find_references(item)}
+    if not isinstance(value, dict):
+        return set()
     found: set[str] = set()
-    if isinstance(value, dict):
-        for key, item in value.items():
-            if key == "Ref":
+    for key, item in value.items():
+        match key, item:
+            case "Ref", str():
                 found.add(item)
-            elif key == "Fn::GetAtt":
-                found.add(item[0] if isinstance(item, list) else item.split(".")[0])
-            elif key == "Fn::Sub":
-                text, values = (item, {}) if isinstance(item, str) else (item[0], item[1])
-                found |= {part.split("}")[0].split(".")[0] for part in text.split("${")[1:]}
-                found |= find_references(values)
-            else:
+            case "Fn::GetAtt", [str(name), *_]:
+                found.add(name)
+            case "Fn::GetAtt", str():
+                found.add(item.split(".")[0])
+            case "Fn::Sub", str():
+                found |= _find_names(item)
+            case "Fn::Sub", [str(text), values]:
+                found |= _find_names(text) | find_references(values)
+            case _:
                 found |= find_references(item)
-    elif isinstance(value, list):
-        for item in value:
-            found |= find_references(item)
     return found
+
+
+def _find_names(text: str) -> set[str]:
+    return {part.split("}")[0].split(".")[0] for part in text.split("${")[1:]}
 
 
 def _compare_resource(
@@ -98,46 +112,67 @@ def _compare_resource(
     region: str,
 ) -> Change:
     kind = new["Type"]
-    component = origin.component if origin else logical_id
-    place = _place(app, origin, None)
-    if old is None:
-        return Change(logical_id, kind, component, Action.CREATE, place)
     physical_id = observed.physical_ids.get(logical_id) if observed else None
-    if old["Type"] != kind:
-        change = PropertyChange("Type", old["Type"], kind, replaces=True)
-        return Change(
-            logical_id, kind, component, Action.REPLACE, place, (change,), physical_id, _keeps(new)
-        )
-    differences = tuple(
-        PropertyChange(".".join(path), before, after, replaces(kind, region, path))
-        for path, before, after in diff_values(old.get("Properties", {}), new.get("Properties", {}))
+    change = Change(
+        logical_id,
+        kind,
+        origin.component if origin else find_component(new) or logical_id,
+        Action.CREATE,
+        _place(app, origin, None),
+        physical_id=physical_id if old is not None else None,
+        before=old,
+        after=new,
     )
-    attributes = tuple(
+    if old is None:
+        return change
+    if old["Type"] != kind:
+        differences = [PropertyChange("Type", old["Type"], kind, replaces=True)]
+    else:
+        differences = _compare_properties(old, new, app, origin, region)
+    replaced = any(item.replaces for item in differences)
+    updated = Action.UPDATE if differences else Action.NONE
+    return replace(
+        change,
+        action=Action.REPLACE if replaced else updated,
+        place=next((item.place for item in differences if item.place), change.place),
+        properties=tuple(differences),
+        keeps_old=replaced and _keeps(new),
+    )
+
+
+def _compare_properties(
+    old: Mapping[str, Any],
+    new: Mapping[str, Any],
+    app: App | None,
+    origin: Origin | None,
+    region: str,
+) -> list[PropertyChange]:
+    kind = new["Type"]
+    differences = [
+        PropertyChange(
+            ".".join(path),
+            before,
+            after,
+            replaces(kind, region, path),
+            replaces_always(kind, region, path) or not replaces(kind, region, path),
+            _place(app, origin, path[0] if path else None),
+        )
+        for path, before, after in diff_values(_properties(old), _properties(new))
+    ]
+    attributes = [
         PropertyChange(name, old.get(name), new.get(name))
         for name in ("DeletionPolicy", "UpdateReplacePolicy")
         if old.get(name) != new.get(name)
-    )
-    action = Action.NONE
-    if any(change.replaces for change in differences):
-        action = Action.REPLACE
-    elif differences or attributes:
-        action = Action.UPDATE
-    if differences:
-        place = _place(app, origin, differences[0].path.split(".")[0])
-    return Change(
-        logical_id,
-        kind,
-        component,
-        action,
-        place,
-        (*differences, *attributes),
-        physical_id,
-        action is Action.REPLACE and _keeps(new),
-    )
+    ]
+    return differences + attributes
 
 
 def _keeps(body: Mapping[str, Any]) -> bool:
     return body.get("UpdateReplacePolicy") == "Retain"
+
+
+def _properties(body: Mapping[str, Any]) -> Any:
+    return body.get("Properties") or {}
 
 
 def diff_values(old: Any, new: Any, path: Pointer = ()) -> Iterator[tuple[Pointer, Any, Any]]:
@@ -178,6 +213,8 @@ def _spread_replacements(
     while not settled:
         settled = True
         moving = {i for i, change in changes.items() if change.action is Action.REPLACE}
+        if not moving:
+            return
         for logical_id, body in after.items():
             change = changes[logical_id]
             if change.action in (Action.CREATE, Action.REPLACE):
@@ -189,23 +226,21 @@ def _spread_replacements(
                     "the replaced resource",
                     AFTER_APPLY,
                     replaces(body["Type"], region, (name,)),
+                    place=_place(app, origins.get(logical_id), name),
                 )
-                for name, value in body.get("Properties", {}).items()
+                for name, value in read_properties(body).items()
                 if name not in known and find_references(value) & moving
             ]
             if not found:
                 continue
             settled = False
             replaced = any(p.replaces for p in found)
-            changes[logical_id] = Change(
-                logical_id,
-                change.resource_type,
-                change.component,
-                Action.REPLACE if replaced else Action.UPDATE,
-                _place(app, origins.get(logical_id), found[0].path),
-                (*change.properties, *found),
-                change.physical_id,
-                replaced and _keeps(body),
+            changes[logical_id] = replace(
+                change,
+                action=Action.REPLACE if replaced else Action.UPDATE,
+                place=found[0].place,
+                properties=(*change.properties, *found),
+                keeps_old=replaced and _keeps(body),
             )
 
 
@@ -216,11 +251,12 @@ def _place(app: App | None, origin: Origin | None, property_name: str | None) ->
     return app.place(*path, of_key=True)
 
 
-def _tagged_component(body: Mapping[str, Any]) -> str:
-    tags = body.get("Properties", {}).get("Tags", [])
-    if isinstance(tags, dict):
-        return str(tags.get("Component", ""))
-    for tag in tags:
-        if isinstance(tag, dict) and tag.get("Key") == "Component":
-            return str(tag.get("Value", ""))
+def find_component(body: Mapping[str, Any]) -> str:
+    """The component that a deployed resource belongs to, by its tag; empty without one."""
+    tags = read_properties(body).get("Tags")
+    if isinstance(tags, dict) and isinstance(tags.get("Component"), str):
+        return str(tags["Component"])
+    for tag in read_mappings(tags):
+        if tag.get("Key") == "Component" and isinstance(tag.get("Value"), str):
+            return str(tag["Value"])
     return ""

@@ -9,6 +9,7 @@ from typing import Any
 
 from fairway.bundle.artifact import Artifact
 from fairway.compile.template import StackTemplate
+from fairway.define.spec import Expect
 from fairway.diagnostics import Place
 
 
@@ -25,9 +26,10 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """A value that only applying will tell."""
+    """A value that only applying will tell; name: of the parameter that will hold it."""
 
     what: str
+    name: str = ""
 
     def __str__(self) -> str:
         return f"(known after {self.what})"
@@ -35,19 +37,26 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class PropertyChange:
-    """One property, by its dotted path; None stands for absent."""
+    """One property, by its dotted path; None stands for absent, secrets are wrapped.
+
+    certain: whether AWS always replaces the resource for it, or judges by more than the
+    template tells. place: the line of fairway.yml behind it.
+    """
 
     path: str
     before: Any
     after: Any
     replaces: bool = False
+    certain: bool = True
+    place: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
     """What happens to one resource, why, and the line that asked for it.
 
-    keeps_old: whether the old one of a replaced resource stays in the account.
+    keeps_old: whether the old one of a replaced resource stays in the account. before, after:
+    the resource in the template, parameters filled in and secrets wrapped; None for none.
     """
 
     logical_id: str
@@ -58,11 +67,16 @@ class Change:
     properties: tuple[PropertyChange, ...] = ()
     physical_id: str | None = None
     keeps_old: bool = False
+    before: Mapping[str, Any] | None = None
+    after: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
 class ObservedStack:
-    """A stack as it is: its template, the values of its parameters and outputs."""
+    """A stack as it is: its template, the values of its parameters and outputs.
+
+    changed_at: when, in CloudFormation's words; empty where that is not known.
+    """
 
     name: str
     status: str
@@ -70,6 +84,7 @@ class ObservedStack:
     parameters: Mapping[str, str]
     outputs: Mapping[str, str]
     physical_ids: Mapping[str, str]
+    changed_at: str = ""
 
 
 @dataclass(frozen=True)
@@ -102,10 +117,40 @@ class StackPlan:
 
 
 @dataclass(frozen=True)
+class Drift:
+    """A resource that is not what its template says: somebody changed it, or removed it.
+
+    properties: before is what the template says, after what is there.
+    """
+
+    stack: str
+    logical_id: str
+    resource_type: str
+    is_gone: bool
+    properties: tuple[PropertyChange, ...] = ()
+    place: Place | None = None
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What CloudFormation said of one stack's changes.
+
+    differences: from the plan, in sentences. not_asked: why it could not be asked.
+    """
+
+    stack: str
+    differences: tuple[str, ...] = ()
+    not_asked: str | None = None
+
+
+@dataclass(frozen=True)
 class Plan:
     """All that would happen to an application in one environment.
 
-    compared: whether an endpoint was asked; otherwise everything counts as new.
+    compared: whether an endpoint was asked. against: what else it was compared with, in words;
+    empty for nothing, and everything counts as new. expect: the use that costs are computed
+    for. file_digest: sha256 of fairway.yml, in hex; empty when the plan is not to be saved.
+    drift, forecasts: None when they were not asked for.
     kept_tables: tables of an earlier deployment that stay as they are, beside new ones.
     """
 
@@ -118,6 +163,11 @@ class Plan:
     compared: bool
     destroys: bool = False
     kept_tables: tuple[str, ...] = ()
+    expect: Expect | None = None
+    against: str = ""
+    file_digest: str = ""
+    drift: tuple[Drift, ...] | None = None
+    forecasts: tuple[Forecast, ...] | None = None
 
     @property
     def is_empty(self) -> bool:

@@ -12,6 +12,7 @@ from fairway.compile.template import (
     ParameterSource,
     PrefixList,
     StackOutput,
+    StackTemplate,
     Templates,
 )
 from fairway.define import App
@@ -43,11 +44,11 @@ def plan_changes(
     stacks: list[StackPlan] = []
     for template in templates.stacks:
         done = {stack.name: stack for stack in stacks}
-        parameters = {
-            name: _resolve(source, keys, done, find_prefix_list)
-            for name, source in template.parameters.items()
-        }
         there = observed.get(template.name)
+        find = find_prefix_list or _remember_prefix_list(template, there)
+        parameters = {
+            name: _resolve(source, keys, done, find) for name, source in template.parameters.items()
+        }
         changes = compare_stack(app, template, there, parameters, app.region)
         stacks.append(StackPlan(template.name, template, there, parameters, changes))
     _refuse_new_types(stacks)
@@ -62,7 +63,21 @@ def plan_changes(
         tuple(stacks),
         tuple(artifacts),
         compared,
+        expect=app.expect,
     )
+
+
+def _remember_prefix_list(
+    template: StackTemplate, there: ObservedStack | None
+) -> FindPrefixList | None:
+    """Prefix lists as the stack was given them, when nobody can be asked: they do not change."""
+    given = there.parameters if there else {}
+    known = {
+        source.service: given[name]
+        for name, source in template.parameters.items()
+        if isinstance(source, PrefixList) and name in given
+    }
+    return known.__getitem__ if known else None
 
 
 def _refuse_new_types(stacks: Sequence[StackPlan]) -> None:
@@ -94,7 +109,15 @@ def plan_destruction(
     own = [stack for name, stack in observed.items() if name != ARTIFACTS_STACK]
     stacks = tuple(_plan_removal(stack) for stack in order_removals(own))
     return Plan(
-        app.name, app.environment, app.region, account, stacks, (), compared=True, destroys=True
+        app.name,
+        app.environment,
+        app.region,
+        account,
+        stacks,
+        (),
+        compared=True,
+        destroys=True,
+        expect=app.expect,
     )
 
 
@@ -102,9 +125,11 @@ def order_removals(stacks: Sequence[ObservedStack]) -> list[ObservedStack]:
     """Stacks so that each goes before those whose outputs it takes."""
     layers = ("app", "data", "network")
 
-    def rank(stack: ObservedStack) -> tuple[int, str]:
-        layer = stack.name.rsplit("-", 1)[-1]
-        return (layers.index(layer) if layer in layers else 0, stack.name)
+    def rank(stack: ObservedStack) -> tuple[int, int, str]:
+        stem, _, last = stack.name.rpartition("-")
+        number = int(last) if last.isdecimal() else 1  # of several, the first gives to the others
+        layer = stem.rpartition("-")[-1] if last.isdecimal() else last
+        return (layers.index(layer) if layer in layers else 0, -number, stack.name)
 
     return sorted(stacks, key=rank)
 

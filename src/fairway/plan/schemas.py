@@ -32,13 +32,24 @@ def list_create_only(resource_type: str, region: str) -> frozenset[Pointer]:
     Conditional ones count too: whether they do depends on more than the template tells, and
     a replacement that was not announced is worse than one that does not come.
     """
+    certain = _list_certain(resource_type, region)
+    return certain | _list_pointers(resource_type, region, "conditionalCreateOnlyProperties")
+
+
+@cache
+def _list_certain(resource_type: str, region: str) -> frozenset[Pointer]:
+    published = _list_pointers(resource_type, region, "createOnlyProperties")
+    return published | _NOT_IN_SCHEMA.get(resource_type, set())
+
+
+def list_write_only(resource_type: str, region: str) -> frozenset[Pointer]:
+    """Paths of properties that AWS takes and never tells: drift says nothing about them."""
+    return _list_pointers(resource_type, region, "writeOnlyProperties")
+
+
+def _list_pointers(resource_type: str, region: str, key: str) -> frozenset[Pointer]:
     schema = load_schema(resource_type, region) or {}
-    found = [
-        *schema.get("createOnlyProperties", []),
-        *schema.get("conditionalCreateOnlyProperties", []),
-    ]
-    pointers = {tuple(pointer.split("/")[2:]) for pointer in found}
-    return frozenset(pointers | _NOT_IN_SCHEMA.get(resource_type, set()))
+    return frozenset(tuple(pointer.split("/")[2:]) for pointer in schema.get(key, []))
 
 
 # Replacements that the resource pages name and the published schemas leave out.
@@ -50,9 +61,19 @@ _NOT_IN_SCHEMA: dict[str, set[Pointer]] = {
 
 
 def replaces(resource_type: str, region: str, path: Pointer) -> bool:
-    """Whether a change at this path replaces the resource."""
+    """Whether a change at this path replaces the resource, or may."""
+    return touches(path, list_create_only(resource_type, region))
+
+
+def replaces_always(resource_type: str, region: str, path: Pointer) -> bool:
+    """Whether it does so under all conditions."""
+    return touches(path, _list_certain(resource_type, region))
+
+
+def touches(path: Pointer, pointers: frozenset[Pointer]) -> bool:
+    """Whether a change at this path changes what one of the schema's pointers names."""
     steps = tuple(step for step in path if not step.isdigit())
-    for pointer in list_create_only(resource_type, region):
+    for pointer in pointers:
         plain = tuple(step for step in pointer if step != "*")
         shorter = min(len(steps), len(plain))
         if steps[:shorter] == plain[:shorter]:

@@ -3,9 +3,10 @@
 Each `cases/<kind>-<outcome>-<what>.yml` holds `why`, `before` and `after` (fairway.yml as text),
 where needed `code` (digests of the archive before and after), and `expect`: every stack that
 changes, with every resource that does; what is not named must not change. A property that
-replaces a resource is named under `because`.
+replaces a resource is named under `because`. `shows` has each property's old and new value with
+its line in `after`, `review` what a reviewer is told beside the cost.
 
-`pytest tests/unit/plan --update-golden` writes `expect` and `because`; read them.
+`pytest tests/unit/plan --update-golden` writes all from `expect` on; read them.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import pytest
 import yaml
 
 from fairway.bundle.artifact import Artifact
+from fairway.cli.render.human import show_value
 from fairway.compile import Templates, compile_app
 from fairway.compile.template import (
     ArtifactBucket,
@@ -29,7 +31,8 @@ from fairway.compile.template import (
 from fairway.define import App
 from fairway.define.definition import Definition, define_text
 from fairway.define.spec import KINDS
-from fairway.plan import Action, ObservedStack, Plan, plan_changes
+from fairway.plan import Action, ObservedStack, Plan, plan_changes, review_plan
+from fairway.plan.permissions import describe_permission
 
 CASES = sorted((Path(__file__).parent / "cases").glob("*.yml"))
 COMPONENT_KINDS = (*KINDS, "network")
@@ -100,17 +103,45 @@ def describe_reasons(plan: Plan) -> dict[str, list[str]]:
     return {logical_id: paths for logical_id, paths in reasons.items() if paths}
 
 
+def describe_values(plan: Plan) -> dict[str, list[str]]:
+    shown: dict[str, list[str]] = {}
+    for stack, change in plan.changes():
+        for item in change.properties:
+            line = f"  (line {item.place.line})" if item.place else ""
+            text = f"{item.path}: {show_value(item.before)} -> {show_value(item.after)}{line}"
+            shown.setdefault(f"{stack.name}/{change.logical_id}", []).append(text)
+    return shown
+
+
+def describe_review(plan: Plan) -> dict[str, list[str]]:
+    review = review_plan(plan)
+    parts = {
+        "data": [f"{loss.severity}: {loss.what}" for loss in review.data],
+        "permissions": [describe_permission(change) for change in review.permissions],
+        "internet": [
+            f"{'+' if e.opened else '-'} {e.component}: {e.what}" for e in review.exposure
+        ],
+        "interruption": [f"{i.component} {i.what}" for i in review.interruptions],
+    }
+    return {topic: lines for topic, lines in parts.items() if lines}
+
+
 @pytest.mark.parametrize("file", CASES, ids=[case.stem for case in CASES])
 def test_plan(file: Path, update_golden: bool) -> None:
     text = file.read_text()
     case = yaml.safe_load(text)
     plan = plan_case(case)
-    observed = {"expect": describe_actions(plan), "because": describe_reasons(plan)}
+    observed = {
+        "expect": describe_actions(plan),
+        "because": describe_reasons(plan),
+        "shows": describe_values(plan),
+        "review": describe_review(plan),
+    }
     if update_golden:
         head = text.split("\nexpect:")[0].rstrip("\n")
-        file.write_text(f"{head}\n{yaml.safe_dump(observed, sort_keys=False)}")
+        file.write_text(f"{head}\n{yaml.safe_dump(observed, sort_keys=False, width=200)}")
         return
-    assert observed == {"expect": case["expect"], "because": case["because"]}
+    assert observed == {part: case[part] for part in observed}
     assert plan.is_empty == (case["expect"] == {})
 
 

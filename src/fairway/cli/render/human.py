@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import click
 
+from fairway.cli.render.review import list_costs, summarise_review
+from fairway.define import LOCAL
 from fairway.diagnostics import Diagnostic, Place, sort_diagnostics
 from fairway.errors import FairwayError, InvalidApplication
 from fairway.operate.status import Status
+from fairway.plan import review_plan
+from fairway.plan.masking import Secret
 from fairway.plan.model import Action, Change, Plan, PropertyChange, StackPlan, Unknown
+from fairway.plan.permissions import PermissionChange, describe_permission
 
 LONGEST_VALUE = 200
 _MARKS = {
@@ -37,11 +44,15 @@ def say_next(text: str) -> None:
 
 def show_place(place: Place) -> str:
     """A place as an editor opens it, relative to here where that is shorter."""
+    return f"{_shorten_path(place.file, Path.cwd())}:{place.line}:{place.column}"
+
+
+@lru_cache(maxsize=32)  # a plan shows hundreds of places, all in the same few files
+def _shorten_path(file: Path, here: Path) -> Path:
     try:
-        file = place.file.resolve().relative_to(Path.cwd())
+        return file.resolve().relative_to(here)
     except ValueError:
-        file = place.file
-    return f"{file}:{place.line}:{place.column}"
+        return file
 
 
 def show_diagnostics(diagnostics: Iterable[Diagnostic], *, err: bool) -> None:
@@ -78,13 +89,63 @@ def show_plan(plan: Plan) -> None:
     """A plan grouped by stack, with a summary on top."""
     say(summarise_plan(plan), bold=True)
     if not plan.compared:
-        say("no credentials, no running cloud: everything counts as new", dim=True)
+        what = f"compared with {plan.against}" if plan.against else "everything counts as new"
+        here = plan.environment == LOCAL
+        nobody = "the local cloud does not run" if here else "no AWS credentials"
+        say(f"{nobody}: {what}", dim=True)
     for table in plan.kept_tables:
         say(f"kept from before: {table} stays as it is; a new, empty table is made", fg="yellow")
+    if plan.is_empty:
+        _show_findings(plan)
+        return
+    review = review_plan(plan)
+    say()
+    for topic, lines in summarise_review(plan, review):
+        for position, line in enumerate(lines):
+            say(f"  {'' if position else topic:<12}  {line}")
+    permissions: dict[tuple[str, str], list[PermissionChange]] = {}
+    for permission in review.permissions:
+        permissions.setdefault((permission.stack, permission.source), []).append(permission)
     for stack in plan.stacks:
         if stack.is_changed:
             say()
-            _show_stack(stack)
+            _show_stack(stack, permissions)
+    _show_findings(plan)
+
+
+def _show_findings(plan: Plan) -> None:
+    for line in describe_findings(plan):
+        say(line)
+
+
+def describe_findings(plan: Plan) -> Iterator[str]:
+    """Drift, and CloudFormation's own forecast, where they were asked for."""
+    if plan.drift is not None:
+        yield from ("", "drift: changed by others since; this plan does not undo it")
+        yield from ([] if plan.drift else ["  none"])
+        for drift in plan.drift:
+            place = f"  {show_place(drift.place)}" if drift.place else ""
+            gone = "  is gone" if drift.is_gone else ""
+            yield f"  {drift.stack}/{drift.logical_id}  {drift.resource_type}{place}{gone}"
+            for item in drift.properties:
+                yield f"      {item.path}: {show_value(item.before)} -> {show_value(item.after)}"
+    if plan.forecasts is not None:
+        yield from ("", "CloudFormation's forecast")
+        yield from ([] if plan.forecasts else ["  not asked: nothing changes"])
+        for forecast in plan.forecasts:
+            if forecast.not_asked:
+                yield f"  {forecast.stack}: not asked: {forecast.not_asked}"
+            elif not forecast.differences:
+                yield f"  {forecast.stack}: agrees"
+            for difference in forecast.differences:
+                yield f"  {forecast.stack}: {difference}"
+
+
+def show_costs(plan: Plan) -> None:
+    """The monthly cost line by line."""
+    say("\ncost a month", bold=True)
+    for line in list_costs(review_plan(plan).cost):
+        say(f"  {line}")
 
 
 def summarise_plan(plan: Plan) -> str:
@@ -97,7 +158,9 @@ def summarise_plan(plan: Plan) -> str:
     return f"{where}: {', '.join(words) or 'outputs to update'}"
 
 
-def _show_stack(stack: StackPlan) -> None:
+def _show_stack(
+    stack: StackPlan, permissions: Mapping[tuple[str, str], list[PermissionChange]]
+) -> None:
     state = "new stack"
     if stack.template is None:
         state = "stack goes"
@@ -108,19 +171,21 @@ def _show_stack(stack: StackPlan) -> None:
     say(f"{stack.name}  {state}, {len(changes)} of {len(stack.changes)} resources", bold=True)
     width = max((len(c.logical_id) for c in changes), default=0)
     for change in changes:
-        _show_change(change, width)
+        _show_change(change, width, permissions.get((stack.name, change.logical_id), []))
 
 
-def _show_change(change: Change, width: int) -> None:
+def _show_change(change: Change, width: int, permissions: list[PermissionChange]) -> None:
     mark, colour = _MARKS[change.action]
     place = f"  {show_place(change.place)}" if change.place else ""
     line = f"  {mark} {change.logical_id:<{width}}  {change.resource_type}"
     say(f"{click.style(line, fg=colour)}{click.style(place, dim=True)}")
     if change.action is Action.KEEP:
         say(f"      leaves the stack and stays in the account{_with_data(change)}")
-    if change.action in (Action.UPDATE, Action.REPLACE):
-        for item in change.properties:
-            _show_property(item)
+    for item in change.properties:
+        if not (permissions and _is_policy(item)):
+            _show_property(item, change.place)
+    for permission in permissions:
+        say(f"      {describe_permission(permission)}")
     if change.action is Action.REPLACE:
         kept = f"stays in the account{_with_data(change)}"
         old = kept if change.keeps_old else "is deleted"
@@ -131,31 +196,32 @@ def _with_data(change: Change) -> str:
     return "" if change.resource_type == "AWS::KMS::Key" else ", with its data"
 
 
-def _show_property(item: PropertyChange) -> None:
-    why = click.style("  replaces the resource", fg="magenta") if item.replaces else ""
-    say(f"      {item.path}: {show_value(item.before)} -> {show_value(item.after)}{why}")
+def _is_policy(item: PropertyChange) -> bool:
+    """Whether the permissions below tell it better."""
+    return any(step in item.path for step in ("Policies", "PolicyDocument", "KeyPolicy"))
+
+
+def _show_property(item: PropertyChange, known: Place | None) -> None:
+    verb = "replaces" if item.certain else "may replace"
+    why = click.style(f"  {verb} the resource", fg="magenta") if item.replaces else ""
+    where = f"  {show_place(item.place)}" if item.place and item.place != known else ""
+    values = f"{show_value(item.before)} -> {show_value(item.after)}"
+    say(f"      {item.path}: {values}{why}{click.style(where, dim=True)}")
 
 
 def show_value(value: Any) -> str:
-    """A property's value on one line."""
-    from fairway.compile.template import dump_canonical
-
+    """A property's value on one line; secrets and values to come in words."""
     if value is None:
         return "(none)"
-    if isinstance(value, Unknown):
-        return str(value)
-    text = value if isinstance(value, str) else dump_canonical(_with_words(value))
-    return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 3]}..."
+    text = value if isinstance(value, str) else _write_value(value)
+    plain = show_plainly(text)
+    return plain if len(plain) <= LONGEST_VALUE else f"{plain[: LONGEST_VALUE - 3]}..."
 
 
-def _with_words(value: Any) -> Any:
-    if isinstance(value, Unknown):
+def _write_value(value: Any) -> str:
+    if isinstance(value, Unknown | Secret):
         return str(value)
-    if isinstance(value, dict):
-        return {key: _with_words(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_with_words(item) for item in value]
-    return value
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
 
 
 def show_status(status: Status, notices: Iterable[str] = ()) -> None:

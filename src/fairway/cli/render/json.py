@@ -10,7 +10,8 @@ from typing import Any
 import click
 
 from fairway.diagnostics import Diagnostic, Place, sort_diagnostics
-from fairway.plan.model import Plan, Unknown
+from fairway.plan import Plan, review_plan
+from fairway.plan.describe import describe_plan, describe_review, to_plain
 
 
 def print_json(value: Any) -> None:
@@ -27,37 +28,8 @@ def diagnostics_to_json(diagnostics: Iterable[Diagnostic]) -> list[dict[str, Any
 
 
 def plan_to_json(plan: Plan) -> dict[str, Any]:
-    """A plan: every change of every stack."""
-    return {
-        "app": plan.app,
-        "environment": plan.environment,
-        "region": plan.region,
-        "compared": plan.compared,
-        "destroys": plan.destroys,
-        "empty": plan.is_empty,
-        "kept_tables": list(plan.kept_tables),
-        "counts": {action.value: count for action, count in plan.count().items()},
-        "artifacts": [{"name": a.name, "digest": a.digest, "size": a.size} for a in plan.artifacts],
-        "stacks": [
-            {
-                "name": stack.name,
-                "changes": [
-                    {
-                        "logical_id": change.logical_id,
-                        "type": change.resource_type,
-                        "component": change.component,
-                        "action": change.action.value,
-                        "place": _place(change.place),
-                        "physical_id": change.physical_id,
-                        "keeps_old": change.keeps_old,
-                        "properties": [asdict(item) for item in change.properties],
-                    }
-                    for change in stack.changes
-                ],
-            }
-            for stack in plan.stacks
-        ],
-    }
+    """A plan: every change of every stack, and the review of it."""
+    return {**describe_plan(plan), "review": describe_review(review_plan(plan))}
 
 
 def _place(place: Place | None) -> dict[str, Any] | None:
@@ -67,6 +39,4 @@ def _place(place: Place | None) -> dict[str, Any] | None:
 
 
 def _simplify(value: Any) -> Any:
-    if isinstance(value, Unknown):
-        return {"unknown_until": value.what}
-    return str(value)
+    return to_plain(value)
