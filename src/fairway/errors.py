@@ -52,4 +52,9 @@ class MissingCredentials(FairwayError):
 
 
 class DeploymentFailed(FairwayError):
-    """CloudFormation refused or rolled back a change; the summary is the first real cause."""
+    """CloudFormation refused or rolled back a change; the summary is the first real cause.
+
+    events: what CloudFormation told on the way, a line each.
+    """
+
+    events: tuple[str, ...] = ()

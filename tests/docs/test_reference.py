@@ -15,15 +15,19 @@ from fairway.compile import compile_app
 from fairway.define import define_app, source
 from fairway.define.spec import (
     KINDS,
+    Auth,
     Environment,
     ExistingNetwork,
+    Expect,
     File,
     Index,
     KeyAttribute,
     Network,
 )
 
-MODELS = [File, Environment, Network, ExistingNetwork, Index, KeyAttribute, *KINDS.values()]
+MODELS = [
+    File, Environment, Network, ExistingNetwork, Expect, Auth, Index, KeyAttribute, *KINDS.values()
+]  # fmt: skip
 
 
 def test_pages_are_fresh(generate: ModuleType) -> None:

@@ -229,7 +229,13 @@ class Terminal:
             assert self._read(), f"{text!r} did not come:\n{self.text}"
 
     def write(self, keys: bytes) -> None:
+        """Press keys as soon as it listens: a Ctrl-C between its question and that is lost."""
+        wait_until(self._is_waiting, "it does not listen")
         os.write(self._terminal, keys)
+
+    def _is_waiting(self) -> bool:
+        status = Path(f"/proc/{self._pid}/status").read_text()
+        return "\nState:\tS" in status or "\nState:\tZ" in status
 
     def end(self) -> int:
         """Read to the end; the exit code."""

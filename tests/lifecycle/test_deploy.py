@@ -14,6 +14,7 @@ import pytest
 from tests.lifecycle.applications import Application, ask, running, tell_seconds
 
 from fairway.apply.release import list_releases, read_release
+from fairway.apply.store import Store
 
 pytestmark = pytest.mark.slow
 
@@ -24,7 +25,7 @@ def app(make_app: Callable[[str], Application]) -> Application:
     began = time.monotonic()
     outcome = application.apply()
     tell_seconds("first apply, cloud start included", time.monotonic() - began)
-    assert "57 to create" in outcome.out
+    assert "59 to create" in outcome.out
     assert "release 1 of timestamps-0" in outcome.out
     assert "next: fairway logs" in outcome.err
     return application
@@ -151,16 +152,19 @@ def test_releases_are_kept_in_the_artifact_bucket(app: Application) -> None:
     bucket = aws.cloudformation.describe_stack_resource(
         StackName="fairway-artifacts", LogicalResourceId="Bucket"
     )["StackResourceDetail"]["PhysicalResourceId"]
-    numbers = list_releases(aws, bucket, "timestamps-0", "local")
+    store = Store(aws, bucket)
+    numbers = list_releases(store, "timestamps-0", "local")
     assert numbers == [1, 2]
-    first, second = (read_release(aws, bucket, "timestamps-0", "local", n) for n in numbers)
+    first, second = (read_release(store, "timestamps-0", "local", n) for n in numbers)
+    assert first
+    assert second
     assert (first.outcome, second.outcome) == ("succeeded", "succeeded")
     assert first.artifacts == second.artifacts
-    changed = {name for name in first.stacks if first.stacks[name] != second.stacks[name]}
+    changed = {n for n in first.stacks if first.stacks[n].digest != second.stacks[n].digest}
     assert changed == {"timestamps-0-local-app"}
-    for digest in second.stacks.values():
-        key = f"templates/{digest}.json"
-        if digest != second.stacks["fairway-artifacts"]:
+    for name, record in second.stacks.items():
+        key = f"templates/{record.digest}.json"
+        if name != "fairway-artifacts":
             assert aws.s3.head_object(Bucket=bucket, Key=key)["ContentLength"] > 0
     for digest in second.artifacts.values():
         body = aws.s3.get_object(Bucket=bucket, Key=f"artifacts/{digest}.zip")["Body"].read()

@@ -28,7 +28,7 @@ def test_update(make_app: Callable[[str], Application]) -> None:
     stamp = ask("POST", f"{url}/app").text
     app.replace("memory: 128MB", "memory: 256MB")
     app.replace("<h1>Timestamps</h1>", "<h1>New</h1>", "src/timestamps.py")
-    app.replace("components:\n", "components:\n  more: {type: table, partition_key: id}\n\n")
+    app.replace("\ncomponents:\n", "\ncomponents:\n  more: {type: table, partition_key: id}\n\n")
     app.add(REFUSED)
 
     outcome = app.fairway("apply", "--yes").expect(1)

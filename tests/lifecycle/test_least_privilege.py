@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -93,3 +94,4 @@ def test_status_says_what_to_write(app: Application) -> None:
     told = app.fairway("status").expect()
     assert "component reading lacks access to component notes" in told.out + told.err
     assert "`notes: read-write` to the `uses` of reading" in told.out + told.err
+    assert re.search(r"fairway\.yml:\d+:\d+: reading was denied", told.out + told.err)

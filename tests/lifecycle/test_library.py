@@ -27,7 +27,7 @@ def test_snippet_of_the_readme(tmp_path: Path) -> None:
     lines = output.getvalue().splitlines()
     assert "my-app-poc-network 36" in lines
     assert "my-app-poc-app 12" in lines
-    assert "57" in lines[-1]
+    assert "59" in lines[-1]
 
 
 def test_snippet_names_every_public_stage() -> None:

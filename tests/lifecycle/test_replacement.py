@@ -50,7 +50,8 @@ def test_new_sort_key_makes_a_new_table(app: Application) -> None:
     assert "timeStamp -> uniqueTime  replaces the resource" in shown
     assert "stays in the account" in shown
 
-    app.apply()
+    assert "--replace entries" in app.fairway("apply", "--yes").expect(1).err
+    app.fairway("apply", "--yes", "--replace", "entries").expect()
     new = find_table(app)
     assert new != old
     assert ask("GET", f"{url}/app").json() == []

@@ -89,5 +89,5 @@ def test_plan_needs_no_credentials(make_app: Callable[[str], Application], tmp_p
     app = make_app("timestamps")
     code, out, err = run_without_credentials(app, tmp_path, "plan", "-e", "poc")
     assert code == 0, err
-    assert "57 to create" in out
+    assert "59 to create" in out
     assert "everything counts as new" in out

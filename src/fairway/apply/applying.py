@@ -3,107 +3,154 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from fairway.apply.release import Release, list_releases, write_release
-from fairway.apply.stack_operation import LARGEST_BODY, Pace, StackOperation
+from fairway.apply.backup import BackingUp, Backup
+from fairway.apply.cleaning import is_due, sweep
+from fairway.apply.journal import Journal, end_killed, list_journals
+from fairway.apply.lock import (
+    HeldLock,
+    Holder,
+    IsAlive,
+    find_holder,
+    is_alive,
+    release_lock,
+    take_lock,
+)
+from fairway.apply.release import (
+    NOBODY,
+    Outcome,
+    Provenance,
+    Release,
+    StackRecord,
+    describe_changes,
+    digest_definition,
+    record_stack,
+)
+from fairway.apply.stack_operation import Interrupted, Pace, StackOperation
+from fairway.apply.stateful import find_endangered, require_named
+from fairway.apply.store import Store, find_store
+from fairway.apply.uploading import (
+    empty_buckets,
+    remove_left_buckets,
+    upload_artifact,
+    upload_template,
+)
+from fairway.apply.walking import walk_stacks
 from fairway.aws import Aws
-from fairway.bundle.artifact import Artifact
 from fairway.compile.artifacts import STACK_NAME as ARTIFACTS_STACK
 from fairway.compile.template import ArtifactBucket, PrefixList, StackOutput, StackTemplate
 from fairway.errors import DeploymentFailed
-from fairway.events import Report, StepFinished, StepStarted, ignore_events
-from fairway.plan.model import Action, Plan, StackPlan, Unknown
+from fairway.events import Notice, Report, StepFinished, StepStarted, ignore_events
+from fairway.plan.model import Plan, StackPlan, Unknown
 
-STACKS_AT_ONCE = 4
+
+@dataclass(frozen=True)
+class Consent:
+    """What may go: pairs of verb (replace, delete) and name. try_restore: of the backups."""
+
+    named: frozenset[tuple[str, str]] = frozenset()
+    try_restore: bool = False
+
+
+NO_CONSENT = Consent()
 
 
 @dataclass
 class Applying:
     """One run of apply: the plan, the clients, and what has been handed on so far.
 
-    actor and revision: told by the caller, kept in the release. now: the clock.
-    find_prefix_list: AWS's prefix list of a service.
+    provenance: told by the caller, kept in the release. now: the clock. find_prefix_list: AWS's
+    prefix list of a service. holder: who takes the lock; alive: whether another holder lives.
     """
 
     plan: Plan
     aws: Aws
     find_prefix_list: Callable[[str], str]
-    actor: str = "unknown"
-    revision: str | None = None
+    provenance: Provenance = NOBODY
+    consent: Consent = NO_CONSENT
     report: Report = ignore_events
     pace: Pace = field(default_factory=Pace)
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    holder: Holder | None = None
+    alive: IsAlive = is_alive
     outputs: dict[str, dict[str, str]] = field(default_factory=dict)
     given: dict[str, dict[str, str]] = field(default_factory=dict)
     done: list[str] = field(default_factory=list)
+    backups: list[Backup] = field(default_factory=list)
+    resumes: bool = False
 
     def run(self) -> Release:
-        """Carry the plan out. Raises DeploymentFailed; what was done stays, and can go on."""
+        """Carry the plan out. Raises DeploymentFailed; what was done stays, and can go on.
+
+        Raises ConsentMissing, and changes nothing, when something that holds data would go
+        without having been named; LockHeld while somebody else applies.
+        """
+        require_named(find_endangered(self.plan, self.aws), self.consent.named)
         started = self.now()
-        self._apply_stacks(s for s in self.plan.stacks if s.name == ARTIFACTS_STACK)
-        self._upload_artifacts()
+        for stack in self.plan.stacks:
+            if stack.name == ARTIFACTS_STACK:  # it holds the lock, so it comes before
+                self.outputs[stack.name] = self._apply_stack(stack)
+        store = self._find_store()
+        held = self._take_lock(store)
         try:
-            self._apply_stacks(
-                s for s in self.plan.stacks if s.name != ARTIFACTS_STACK and s.template
-            )
-            self._remove_stacks()
+            return self._apply_locked(store, started)
+        finally:
+            self._give_back(store, held)
+
+    def _apply_locked(self, store: Store, started: datetime) -> Release:
+        journal = self._open_journal(store, started)
+        try:
+            self._carry_out(journal)
+        except (KeyboardInterrupt, Interrupted):
+            self._end(journal, started, "interrupted", "interrupted by its user")
+            raise
         except DeploymentFailed as error:
             self._tell_done(error)
-            self._record(started, "failed")
+            self._end(journal, started, "failed", error.summary)
             raise
-        return self._record(started, "succeeded")
-
-    def _apply_stacks(self, stacks: Iterable[StackPlan]) -> None:
-        """Deploy stacks side by side, each as soon as those it needs are there."""
-        waiting = {stack.name: stack for stack in stacks}
-        running: dict[Future[dict[str, str]], str] = {}
-        failure: BaseException | None = None
-        with ThreadPoolExecutor(STACKS_AT_ONCE) as pool:
-            while waiting or running:
-                if failure is None:
-                    for stack in self._find_ready(waiting, running):
-                        del waiting[stack.name]
-                        running[pool.submit(self._apply_stack, stack)] = stack.name
-                if not running:
-                    break
-                for future in self._wait_any(running):
-                    name = running.pop(future)
-                    error = future.exception()
-                    failure = failure or error
-                    if error is None:
-                        self.outputs[name] = future.result()
-        if failure is not None:
-            raise failure
-
-    def _wait_any(self, running: dict[Future[dict[str, str]], str]) -> set[Future[dict[str, str]]]:
-        try:
-            return wait(running, return_when=FIRST_COMPLETED).done
-        except KeyboardInterrupt:
-            self.pace.stop.set()  # or leaving would wait for what CloudFormation still does
+        except Exception as error:
+            self._end(journal, started, "failed", f"{type(error).__name__}: {error}")
             raise
+        release = journal.end(self._draft(journal.release.number, started, "succeeded"))
+        self._clean_up(journal)
+        return release
 
-    def _tell_done(self, error: DeploymentFailed) -> None:
-        """A stack is rolled back by itself: those that went well before stay as they are now."""
-        done = [name for name in self.done if name != ARTIFACTS_STACK]
-        if done:
-            stays = f"applied before it, and staying: {', '.join(done)}"
-            error.detail = f"{error.detail}\n{stays}" if error.detail else stays
+    def _carry_out(self, journal: Journal) -> None:
+        self._back_up(journal)
+        for artifact in self.plan.artifacts:
+            if not journal.store.has(artifact.key):
+                with journal.step(f"upload {artifact.name}"):
+                    upload_artifact(journal.store, artifact, self.report)
+        wanted = [s for s in self.plan.stacks if s.name != ARTIFACTS_STACK and s.template]
+        walk_stacks(
+            wanted, lambda stack: self._apply_stack(stack, journal), self.outputs, self.pace
+        )
+        for stack in self.plan.stacks:
+            if stack.template is None:
+                self._remove_stack(stack, journal)
 
-    def _find_ready(
-        self, waiting: dict[str, StackPlan], running: dict[Future[dict[str, str]], str]
-    ) -> list[StackPlan]:
-        pending = {*waiting, *running.values()}
-        return [
-            stack
-            for stack in waiting.values()
-            if stack.template is None or not stack.template.needs & pending
-        ]
+    def _back_up(self, journal: Journal) -> None:
+        """Make backups of what goes. Under the lock it is looked at once more."""
+        endangered = find_endangered(self.plan, self.aws)
+        require_named(endangered, self.consent.named)
+        release = journal.release
+        label = f"{release.app}-{release.environment}-{release.number}"
+        way = BackingUp(journal.store, label, self.pace, self.consent.try_restore)
+        for one in endangered:
+            if not one.can_back_up:
+                self.report(Notice(f"the {one.holds} of {one.name} cannot be backed up from here"))
+                continue
+            with journal.step(f"back up {one.name}"), self._tell_step(f"back up {one.name}"):
+                backup = way.back_up(one)
+            if backup is not None:
+                self.backups.append(backup)
+                self.report(Notice(str(backup)))
 
-    def _apply_stack(self, stack: StackPlan) -> dict[str, str]:
+    def _apply_stack(self, stack: StackPlan, journal: Journal | None = None) -> dict[str, str]:
         template = stack.template
         assert template is not None
         parameters = self._resolve_parameters(stack, template)
@@ -111,52 +158,48 @@ class Applying:
         same = stack.observed is not None and parameters == dict(stack.observed.parameters)
         if stack.observed is not None and same and not stack.is_changed:
             return dict(stack.observed.outputs)
-        step, began = f"stack {stack.name}", time.monotonic()
-        self.report(StepStarted(step))
-        operation = self._operate(stack)
-        outputs = operation.deploy(template, parameters, self._upload_template(template))
-        self.report(StepFinished(step, time.monotonic() - began))
+        step = f"stack {stack.name}"
+        with self._tell_step(step):
+            if journal is None:
+                return dict(self._operate(stack).deploy(template, parameters, None))
+            with journal.step(step):
+                url = upload_template(journal.store, template)
+                outputs = self._operate(stack).deploy(template, parameters, url)
+                remove_left_buckets(self.aws, stack)
         self.done.append(stack.name)
         return dict(outputs)
 
-    def _operate(self, stack: StackPlan) -> StackOperation:
-        mark = self.now().strftime("%Y%m%d-%H%M%S-%f")
-        return StackOperation(self.aws, stack, self.report, mark, self.pace)
-
-    def _remove_stacks(self) -> None:
-        """Delete stacks the application no longer has, dependants first."""
-        for stack in self.plan.stacks:
-            if stack.template is not None:
-                continue
-            step, began = f"stack {stack.name}", time.monotonic()
-            self.report(StepStarted(step))
-            self._empty_buckets(stack)
+    def _remove_stack(self, stack: StackPlan, journal: Journal) -> None:
+        """Delete a stack the application no longer has; the plan has dependants first."""
+        step = f"stack {stack.name}"
+        with self._tell_step(step), journal.step(step):
+            empty_buckets(self.aws, stack)
             self._operate(stack).delete()
-            self.report(StepFinished(step, time.monotonic() - began))
 
-    def _empty_buckets(self, stack: StackPlan) -> None:
-        """Remove the objects of buckets that go: CloudFormation does not delete full ones."""
-        from botocore.exceptions import ClientError
+    def _operate(self, stack: StackPlan) -> StackOperation:
+        return StackOperation(
+            self.aws,
+            stack,
+            self.report,
+            self.now().strftime("%Y%m%d-%H%M%S-%f"),
+            self.pace,
+            environment=self.plan.environment,
+            resumes=self.resumes,
+            may_have_moved=stack.name == ARTIFACTS_STACK,  # all applications share it
+        )
 
-        for change in stack.changes:
-            if change.resource_type != "AWS::S3::Bucket" or change.action is not Action.DELETE:
-                continue
-            if not change.physical_id:
-                continue
-            bucket = change.physical_id
-            try:
-                pages = self.aws.s3.get_paginator("list_object_versions").paginate(Bucket=bucket)
-                for page in pages:
-                    found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
-                    objects = [{"Key": o["Key"], "VersionId": o["VersionId"]} for o in found]
-                    if objects:
-                        self.aws.s3.delete_objects(
-                            Bucket=bucket,
-                            Delete={"Objects": objects, "Quiet": True},  # type: ignore[typeddict-item]
-                        )
-            except ClientError as error:
-                if error.response.get("Error", {}).get("Code") != "NoSuchBucket":
-                    raise
+    @contextmanager
+    def _tell_step(self, step: str) -> Iterator[None]:
+        began = time.monotonic()
+        self.report(StepStarted(step))
+        yield
+        self.report(StepFinished(step, time.monotonic() - began))
+
+    def _tell_done(self, error: DeploymentFailed) -> None:
+        """A stack is rolled back by itself: those that went well before stay as they are now."""
+        if self.done:
+            stays = f"applied before it, and staying: {', '.join(self.done)}"
+            error.detail = f"{error.detail}\n{stays}" if error.detail else stays
 
     def _resolve_parameters(self, stack: StackPlan, template: StackTemplate) -> dict[str, str]:
         """The values of the parameters, now that the stacks before are there."""
@@ -167,83 +210,113 @@ class Applying:
                 case StackOutput():
                     values[name] = self.outputs[source.stack][source.output]
                 case ArtifactBucket():
-                    values[name] = self.bucket
+                    values[name] = self.outputs[ARTIFACTS_STACK]["BucketName"]
                 case PrefixList() if isinstance(planned, Unknown):
                     values[name] = self.find_prefix_list(source.service)
                 case _:
                     values[name] = str(planned)
         return values
 
-    @property
-    def bucket(self) -> str:
-        """The artifact bucket's name."""
-        if ARTIFACTS_STACK not in self.outputs:
-            from fairway.aws.stacks import describe_stack
+    def _find_store(self) -> Store:
+        """The artifact bucket, which the plan's first stack has made, or an earlier apply."""
+        name = self.outputs.get(ARTIFACTS_STACK, {}).get("BucketName")
+        store = Store(self.aws, name) if name else find_store(self.aws)
+        if store is None:
+            raise DeploymentFailed(
+                f"the stack {ARTIFACTS_STACK} is gone, and with it the bucket of the releases",
+                hint="run `fairway apply`, which makes it anew, and then this again",
+            )
+        return store
 
-            stack = describe_stack(self.aws, ARTIFACTS_STACK) or {}
-            outputs = stack.get("Outputs", [])
-            self.outputs[ARTIFACTS_STACK] = {o["OutputKey"]: o["OutputValue"] for o in outputs}
-        return self.outputs[ARTIFACTS_STACK]["BucketName"]
+    def _take_lock(self, store: Store) -> HeldLock:
+        holder = self.holder or find_holder(self.provenance.actor)
+        plan, verb = self.plan, self.provenance.kind
+        held, dead = take_lock(
+            store, plan.app, plan.environment, verb, holder, self.now(), self.alive
+        )
+        if dead is not None:
+            self.report(
+                Notice(
+                    f"process {dead.holder.pid} of {dead.holder.actor} held the lock since "
+                    f"{dead.since} and is dead; its lock was taken over"
+                )
+            )
+        return held
 
-    def _upload_artifacts(self) -> None:
-        for artifact in self.plan.artifacts:
-            self._upload_artifact(artifact)
-
-    def _upload_artifact(self, artifact: Artifact) -> None:
-        from botocore.exceptions import ClientError
+    def _give_back(self, store: Store, held: HeldLock) -> None:
+        from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            self.aws.s3.head_object(Bucket=self.bucket, Key=artifact.key)
-        except ClientError as error:
-            if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
-                raise
-        else:
+            release_lock(store, held)
+        except (ClientError, BotoCoreError) as error:
+            where = f"-e {self.plan.environment} --break {held.lock.id}"
+            self.report(Notice(f"the lock stays ({error}): `fairway unlock {where}` removes it"))
+
+    def _open_journal(self, store: Store, started: datetime) -> Journal:
+        """A journal with the next number; those of killed applies are ended first."""
+        plan = self.plan
+        done, killed = list_journals(store, plan.app, plan.environment)
+        for number in killed:
+            release, _ = end_killed(store, plan.app, plan.environment, number)
+            self.report(Notice(f"release {number} was {release.cause}; this goes on from there"))
+        self.resumes = bool(killed)
+        number = max([*done, *killed], default=0) + 1
+        definition = self.provenance.definition
+        if definition:
+            key = f"definitions/{digest_definition(definition)}.yml"
+            store.keep(key, definition.encode())
+        journal = Journal(store, self._draft(number, started, "running"), self.now)
+        journal.open()
+        return journal
+
+    def _clean_up(self, journal: Journal) -> None:
+        """Now and then, remove what no release needs; a failure of it is not one of the apply."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        if not is_due(journal.release.number):
             return
-        step, began = f"upload {artifact.name}", time.monotonic()
-        self.report(StepStarted(step))
-        with artifact.path.open("rb") as body:
-            self.aws.s3.put_object(Bucket=self.bucket, Key=artifact.key, Body=body)
-        size = f"{artifact.size / 1024:.0f} KiB"
-        self.report(StepFinished(step, time.monotonic() - began, size))
+        try:
+            gone = sweep(journal.store, self.now())
+        except (ClientError, BotoCoreError) as error:
+            self.report(Notice(f"old archives could not be cleaned up: {error}"))
+            return
+        if gone:
+            self.report(Notice(f"removed {len(gone)} old archives and templates"))
 
-    def _upload_template(self, template: StackTemplate) -> str | None:
-        """Keep the template with the releases; its URL when it is too large for a request."""
-        if template.name == ARTIFACTS_STACK:
-            return None
-        body = template.to_json().encode()
-        key = f"templates/{template.digest}.json"
-        self.aws.s3.put_object(
-            Bucket=self.bucket, Key=key, Body=body, ContentType="application/json"
-        )
-        if len(body) <= LARGEST_BODY:
-            return None
-        return self.aws.s3.generate_presigned_url(
-            "get_object", Params={"Bucket": self.bucket, "Key": key}, ExpiresIn=3600
-        )
+    def _end(self, journal: Journal, started: datetime, outcome: Outcome, cause: str) -> None:
+        """Record what went wrong; that this fails too must not hide why."""
+        from botocore.exceptions import BotoCoreError, ClientError
 
-    def _record(self, started: datetime, outcome: str) -> Release:
-        taken = list_releases(self.aws, self.bucket, self.plan.app, self.plan.environment)
-        release = Release(
-            number=(taken[-1] if taken else 0) + 1,
-            app=self.plan.app,
-            environment=self.plan.environment,
+        try:
+            release = self._draft(journal.release.number, started, outcome)
+            journal.end(replace(release, cause=cause))
+        except (ClientError, BotoCoreError, DeploymentFailed) as error:
+            self.report(Notice(f"the release could not be recorded: {error}"))
+
+    def _draft(self, number: int, started: datetime, outcome: Outcome) -> Release:
+        plan, provenance = self.plan, self.provenance
+        return Release(
+            number=number,
+            app=plan.app,
+            environment=plan.environment,
             started=started.isoformat(timespec="seconds"),
             seconds=round((self.now() - started).total_seconds(), 3),
-            actor=self.actor,
-            revision=self.revision,
-            outcome="succeeded" if outcome == "succeeded" else "failed",
-            stacks={s.name: s.template.digest for s in self.plan.stacks if s.template},
-            parameters=self.given,
-            artifacts={a.name: a.digest for a in self.plan.artifacts},
+            actor=provenance.actor,
+            revision=provenance.revision,
+            outcome=outcome,
+            stacks={s.name: self._record(s, s.template) for s in plan.stacks if s.template},
+            artifacts={a.name: a.digest for a in plan.artifacts},
+            region=plan.region,
+            kind=provenance.kind,
+            origin=provenance.origin,
+            definition=digest_definition(provenance.definition),
+            plan=describe_changes(plan),
+            backups={backup.name: backup.place for backup in self.backups},
         )
-        from botocore.exceptions import ClientError
 
-        while True:
-            try:
-                write_release(self.aws, self.bucket, release)
-            except ClientError as error:
-                if error.response["ResponseMetadata"]["HTTPStatusCode"] != 412:
-                    raise
-                release = replace(release, number=release.number + 1)
-            else:
-                return release
+    def _record(self, stack: StackPlan, template: StackTemplate) -> StackRecord:
+        return replace(
+            record_stack(template),
+            parameters=dict(self.given.get(stack.name, {})),
+            outputs=dict(self.outputs.get(stack.name, {})),
+        )

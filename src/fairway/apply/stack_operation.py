@@ -8,8 +8,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from fairway.apply.cause import explain_failure
+from fairway.apply.stuck import refuse_stuck
 from fairway.aws import Aws, explain_client_error
-from fairway.aws.stacks import EMPTY_STATES, describe_stack
+from fairway.aws.stacks import EMPTY_STATES, describe_stack, tell_change
 from fairway.compile.template import StackTemplate
 from fairway.errors import DeploymentFailed
 from fairway.events import Report, ResourceProgress
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
 # "AWS CloudFormation quotas": bytes of a template passed in the request itself.
 LARGEST_BODY = 51_200
 _UNCHANGED = ("didn't contain changes", "No updates are to be performed")
-_NOT_CAUSES = ("Resource creation cancelled", "Resource update cancelled", "The following resource")
+# Change sets of ours; those of others are left alone.
+_OURS = "fairway-"
 
 
 class Interrupted(Exception):
@@ -35,8 +38,8 @@ class Pace:
     stop: set to end all waiting with Interrupted.
     """
 
-    first: float = 0.02
-    growth: float = 1.4
+    first: float = 0.005
+    growth: float = 1.5
     longest: float = 3.0
     stop: threading.Event = field(default_factory=threading.Event)
 
@@ -52,13 +55,20 @@ class Pace:
 
 @dataclass
 class StackOperation:
-    """What is done to one stack; `mark` makes the names of change sets unique."""
+    """What is done to one stack; `mark` makes the names of change sets unique.
+
+    environment: for the words of errors. resumes: whether an apply was killed before this one.
+    may_have_moved: whether a stack that others changed since the plan is taken as it is.
+    """
 
     aws: Aws
     plan: StackPlan
     report: Report
     mark: str
     pace: Pace = field(default_factory=Pace)
+    environment: str = "local"
+    resumes: bool = False
+    may_have_moved: bool = False
     _seen: set[str] = field(default_factory=set)
 
     def deploy(
@@ -66,35 +76,76 @@ class StackOperation:
     ) -> Mapping[str, str]:
         """Create or update the stack; its outputs. Raises DeploymentFailed with the cause."""
         name = self.plan.name
-        stack = describe_stack(self.aws, name)
-        if stack and stack["StackStatus"] == "ROLLBACK_COMPLETE":
+        stack = self._wait_for_rest()
+        self._check_unmoved(stack)
+        status = stack["StackStatus"] if stack else ""
+        if status == "ROLLBACK_COMPLETE":
             self.delete()
-            stack = None
-        exists = stack is not None and stack["StackStatus"] not in EMPTY_STATES
-        if stack and exists and stack["StackStatus"].endswith("_IN_PROGRESS"):
-            raise DeploymentFailed(
-                f"{name} is still being changed ({stack['StackStatus']})",
-                hint="wait until CloudFormation is done with it, then run the same command again",
-            )
-        if exists:
-            self._skip_old_events()
-        change_set = self._create_change_set(
-            template, parameters, template_url, "UPDATE" if exists else "CREATE"
-        )
+            status = ""
+        refuse_stuck(name, status, self.environment)
+        exists = status not in ("", *EMPTY_STATES)
+        if status and (self.resumes or not exists):
+            self._drop_left_change_sets()
+        kind: ChangeSetTypeType = "UPDATE" if exists else "CREATE"
+        change_set = self._create_change_set(template, parameters, template_url, kind)
         if change_set is not None:
             self._check_forecast(change_set)
-            self.aws.cloudformation.execute_change_set(ChangeSetName=change_set)
-            self._follow("UPDATE" if exists else "CREATE")
+            self.aws.cloudformation.execute_change_set(
+                ChangeSetName=change_set["ChangeSetId"],
+                StackName=self.plan.name,
+                ClientRequestToken=self._make_token(kind),
+            )
+            self._follow(kind)
         stack = describe_stack(self.aws, name) or {}
         return {o["OutputKey"]: o["OutputValue"] for o in stack.get("Outputs", [])}
+
+    def _wait_for_rest(self) -> dict[str, Any] | None:
+        """The stack once nothing is under way in it."""
+        for _ in self.pace.beats():
+            stack = describe_stack(self.aws, self.plan.name)
+            status = stack["StackStatus"] if stack else ""
+            if status == "REVIEW_IN_PROGRESS" or not status.endswith("_IN_PROGRESS"):
+                return stack
+        raise AssertionError("beats are endless")
+
+    def _check_unmoved(self, stack: dict[str, Any] | None) -> None:
+        """Refuse to change a stack that is no longer the one that the plan was made for."""
+        there = stack if stack and stack["StackStatus"] not in EMPTY_STATES else None
+        observed = self.plan.observed
+        if self.may_have_moved:
+            return
+        if observed is None and there is None:
+            return
+        if observed and not observed.changed_at:
+            return
+        if observed and there and tell_change(there) == observed.changed_at:
+            return
+        raise DeploymentFailed(
+            f"{self.plan.name} was changed by somebody else after the plan was made; "
+            "nothing was changed in it",
+            hint="run the same command again: it plans anew",
+        )
+
+    def _drop_left_change_sets(self) -> None:
+        """Remove what an apply that was killed prepared and did not execute."""
+        pages = self.aws.cloudformation.get_paginator("list_change_sets").paginate(
+            StackName=self.plan.name
+        )
+        for page in pages:
+            for item in page["Summaries"]:
+                if item["ChangeSetName"].startswith(_OURS):
+                    self.aws.cloudformation.delete_change_set(
+                        ChangeSetName=item["ChangeSetId"], StackName=self.plan.name
+                    )
 
     def delete(self) -> None:
         """Delete the stack and wait until it is gone."""
         stack = describe_stack(self.aws, self.plan.name)
         if stack is None:
             return
-        self._skip_old_events()
-        self.aws.cloudformation.delete_stack(StackName=self.plan.name)
+        self.aws.cloudformation.delete_stack(
+            StackName=self.plan.name, ClientRequestToken=self._make_token("DELETE")
+        )
         # A deleted stack answers only to its id.
         self._follow("DELETE", stack["StackId"])
 
@@ -104,8 +155,8 @@ class StackOperation:
         parameters: Mapping[str, str],
         template_url: str | None,
         kind: ChangeSetTypeType,
-    ) -> str | None:
-        """The change set's ARN once it is ready, or None when nothing changes."""
+    ) -> Mapping[str, Any] | None:
+        """The change set as described once it is ready, or None when nothing changes."""
         from botocore.exceptions import ClientError
 
         where: dict[str, Any] = (
@@ -114,7 +165,7 @@ class StackOperation:
         try:
             answer = self.aws.cloudformation.create_change_set(
                 StackName=self.plan.name,
-                ChangeSetName=f"fairway-{self.mark}",
+                ChangeSetName=f"{_OURS}{self.mark}",
                 ChangeSetType=kind,
                 Capabilities=["CAPABILITY_IAM"],
                 Parameters=[
@@ -129,92 +180,82 @@ class StackOperation:
             ) from error
         change_set = answer["Id"]
         for _ in self.pace.beats():
-            described = self.aws.cloudformation.describe_change_set(ChangeSetName=change_set)
+            described = self.aws.cloudformation.describe_change_set(
+                ChangeSetName=change_set, StackName=self.plan.name
+            )
             status, reason = described["Status"], described.get("StatusReason", "")
             if status == "CREATE_COMPLETE":
-                return change_set
+                return described
             if status == "FAILED":
-                self.aws.cloudformation.delete_change_set(ChangeSetName=change_set)
+                self.aws.cloudformation.delete_change_set(
+                    ChangeSetName=change_set, StackName=self.plan.name
+                )
                 if any(text in reason for text in _UNCHANGED):
                     return None
                 raise DeploymentFailed(f"CloudFormation refused {self.plan.name}: {reason}")
         raise AssertionError("beats are endless")
 
-    def _check_forecast(self, change_set: str) -> None:
-        """Refuse a change set that replaces or removes what the plan did not show."""
+    def _check_forecast(self, change_set: Mapping[str, Any]) -> None:
+        """Refuse a change set that replaces or removes what the plan did not show.
+
+        change_set: as described, which is its first page.
+        """
         shown = {c.logical_id: c.action for c in self.plan.changes}
-        pages = self.aws.cloudformation.get_paginator("describe_change_set").paginate(
-            ChangeSetName=change_set
-        )
-        for page in pages:
-            for item in page.get("Changes", []):
-                change = item.get("ResourceChange", {})
-                logical_id, action = change.get("LogicalResourceId", ""), change.get("Action")
-                planned = shown.get(logical_id, Action.NONE)
-                removes = action == "Remove" and planned not in (Action.DELETE, Action.KEEP)
-                replaces = change.get("Replacement") == "True" and planned is not Action.REPLACE
-                if removes or replaces:
-                    self.aws.cloudformation.delete_change_set(ChangeSetName=change_set)
-                    raise DeploymentFailed(
-                        f"CloudFormation would {'remove' if removes else 'replace'} {logical_id} "
-                        f"in {self.plan.name}, which the plan did not show; nothing was changed",
-                        hint="run `fairway plan` again; if it repeats, please report it",
-                    )
+        for item in self._list_changes(change_set):
+            change = item.get("ResourceChange", {})
+            logical_id, action = change.get("LogicalResourceId", ""), change.get("Action")
+            planned = shown.get(logical_id, Action.NONE)
+            removes = action == "Remove" and planned not in (Action.DELETE, Action.KEEP)
+            replaces = change.get("Replacement") == "True" and planned is not Action.REPLACE
+            if removes or replaces:
+                self.aws.cloudformation.delete_change_set(
+                    ChangeSetName=change_set["ChangeSetId"], StackName=self.plan.name
+                )
+                raise DeploymentFailed(
+                    f"CloudFormation would {'remove' if removes else 'replace'} {logical_id} "
+                    f"in {self.plan.name}, which the plan did not show; nothing was changed",
+                    hint="run `fairway plan` again; if it repeats, please report it",
+                )
+
+    def _list_changes(self, change_set: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+        page = change_set
+        yield from page.get("Changes", [])
+        while token := page.get("NextToken"):
+            page = self.aws.cloudformation.describe_change_set(
+                ChangeSetName=change_set["ChangeSetId"],
+                StackName=self.plan.name,
+                NextToken=token,
+            )
+            yield from page.get("Changes", [])
 
     def _follow(self, operation: str, stack_id: str | None = None) -> None:
         """Report events until the stack settles; raise the first real cause of a failure."""
-        failures: list[ResourceProgress] = []
+        events: list[ResourceProgress] = []
         name = stack_id or self.plan.name
         for _ in self.pace.beats():
             stack = describe_stack(self.aws, name)
-            for event in self._new_events(name):
+            for event in self._new_events(name, self._make_token(operation)):
                 self.report(event)
-                if event.status.endswith("_FAILED") and event.logical_id != self.plan.name:
-                    failures.append(event)
+                events.append(event)
             status = stack["StackStatus"] if stack else "DELETE_COMPLETE"
             if status.endswith("_IN_PROGRESS"):
                 continue
             if status == f"{operation}_COMPLETE":
                 return
-            raise self._explain_failure(status, failures, stack or {})
+            raise explain_failure(self.plan, status, events, stack or {})
 
-    def _explain_failure(
-        self, status: str, failures: list[ResourceProgress], stack: dict[str, Any]
-    ) -> DeploymentFailed:
-        causes = [f for f in failures if not f.reason.startswith(_NOT_CAUSES)] or failures
-        rolled_back = "; this stack was rolled back" if "ROLLBACK_COMPLETE" in status else ""
-        if not causes:
-            reason = stack.get("StackStatusReason", "no reason was given")
-            return DeploymentFailed(f"{self.plan.name} ended as {status}: {reason}{rolled_back}")
-        first = causes[0]
-        change = next((c for c in self.plan.changes if c.logical_id == first.logical_id), None)
-        where = f" ({change.place})" if change and change.place else ""
-        detail = "\n".join(f"{f.logical_id} {f.status}: {f.reason}" for f in failures)
-        return DeploymentFailed(
-            f"{first.logical_id}{where} in {self.plan.name}: {first.reason}{rolled_back}",
-            hint="mend the cause and run the same command again",
-            detail=detail,
-        )
+    def _make_token(self, operation: str) -> str:
+        """The token by which an operation's events are known ("StackEvent")."""
+        return f"{operation.lower()}-{self.mark}"
 
-    def _skip_old_events(self) -> None:
-        list(self._new_events(self.plan.name))
-
-    def _new_events(self, name: str) -> Iterator[ResourceProgress]:
-        """Events not told yet, oldest first."""
-        from botocore.exceptions import ClientError
-
+    def _new_events(self, name: str, token: str) -> Iterator[ResourceProgress]:
+        """Events of an operation not told yet, oldest first; a stack may have thousands."""
         fresh: list[Any] = []
-        try:
-            pages = self.aws.cloudformation.get_paginator("describe_stack_events").paginate(
-                StackName=name
-            )
-            for page in pages:
-                new = [e for e in page["StackEvents"] if e["EventId"] not in self._seen]
-                fresh += new
-                if len(new) < len(page["StackEvents"]):
-                    break
-        except ClientError:
-            return  # the stack is gone
+        for page in self._page_events(name):
+            ours = [e for e in page if e.get("ClientRequestToken") == token]
+            fresh += [e for e in ours if e["EventId"] not in self._seen]
+            if not ours or ours[-1] is not page[-1] or ours[-1]["EventId"] in self._seen:
+                break
         for event in reversed(fresh):
             self._seen.add(event["EventId"])
             yield ResourceProgress(
@@ -224,3 +265,14 @@ class StackOperation:
                 event.get("ResourceStatus", ""),
                 event.get("ResourceStatusReason", ""),
             )
+
+    def _page_events(self, name: str) -> Iterator[list[Any]]:
+        """Pages of events, newest first; none of a stack that is gone."""
+        from botocore.exceptions import ClientError
+
+        pages = self.aws.cloudformation.get_paginator("describe_stack_events")
+        try:
+            for page in pages.paginate(StackName=name):
+                yield page["StackEvents"]
+        except ClientError:
+            return

@@ -7,8 +7,10 @@ credentials and, for the local cloud, a URL.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from fairway.errors import MissingCredentials
@@ -24,6 +26,14 @@ if TYPE_CHECKING:
 NO_CREDENTIALS_HINT = (
     "run `aws configure sso` (or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)"
 )
+
+
+# Operations that change nothing begin like this; drift detection only looks.
+_READS = ("BatchGet", "Describe", "Detect", "Get", "Head", "List", "Query", "Scan")
+
+
+class WriteRefused(RuntimeError):
+    """Something that only reads was about to write: a bug, and nothing was sent."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +60,7 @@ class Aws:
         from botocore.config import Config
 
         self.endpoint = endpoint
+        self._refuse: Callable[..., None] | None = None
         self._making = threading.Lock()  # sessions are not safe to share between threads
         self._session = _open_session(endpoint)
         self._config = Config(
@@ -77,11 +88,26 @@ class Aws:
                 f"AWS credentials cannot be used: {error}", hint=NO_CREDENTIALS_HINT
             ) from error
 
+    def reading(self, *also: str) -> Aws:
+        """The same endpoint by clients that refuse to write, but for operations named in `also`.
+
+        What plans goes through these: a write is a bug, raised as WriteRefused before it is sent.
+        """
+        other = copy(self)
+        for name, member in vars(Aws).items():
+            if isinstance(member, cached_property):
+                other.__dict__.pop(name, None)
+        other._refuse = partial(_refuse_writes, also)
+        return other
+
     def _make_client(self, service: str) -> Any:
         with self._making:
-            return self._session.client(
+            client = self._session.client(
                 service, endpoint_url=self.endpoint.url, config=self._config
             )
+        if self._refuse is not None:
+            client.meta.events.register_first("before-call", self._refuse)
+        return client
 
     @cached_property
     def cloudformation(self) -> CloudFormationClient:
@@ -114,10 +140,20 @@ class Aws:
         return client
 
     @cached_property
+    def sqs(self) -> Any:
+        """SQS."""
+        return self._make_client("sqs")
+
+    @cached_property
     def dynamodb(self) -> DynamoDBClient:
         """DynamoDB."""
         client: DynamoDBClient = self._make_client("dynamodb")
         return client
+
+
+def _refuse_writes(also: tuple[str, ...], model: Any, **_: Any) -> None:
+    if not model.name.startswith(_READS) and model.name not in also:
+        raise WriteRefused(f"{model.service_model.service_name}:{model.name} would write")
 
 
 def _open_session(endpoint: Endpoint) -> Any:

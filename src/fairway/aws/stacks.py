@@ -32,6 +32,40 @@ def describe_stack(aws: Aws, name: str) -> dict[str, Any] | None:
     return stack
 
 
+def tell_change(stack: dict[str, Any]) -> str:
+    """Which stack this is and when it was last changed: equal as long as nobody touched it."""
+    at = stack.get("LastUpdatedTime") or stack.get("CreationTime") or ""
+    return f"{stack.get('StackId', '')} {at}"
+
+
+def list_stacks(aws: Aws) -> list[str]:
+    """The names of all stacks in the account and region that are not deleted."""
+    return list(list_states(aws))
+
+
+def list_states(aws: Aws) -> dict[str, str]:
+    """All stacks in the account and region that are not deleted: name to status."""
+    from botocore.exceptions import ClientError, EndpointConnectionError
+
+    try:
+        pages = aws.cloudformation.get_paginator("list_stacks").paginate()
+        found = [stack for page in pages for stack in page["StackSummaries"]]
+    except ClientError as error:
+        raise DeploymentFailed(
+            f"CloudFormation refused to list stacks: {explain_client_error(error)}",
+            hint="check that the credentials are valid and allow cloudformation:ListStacks",
+        ) from error
+    except EndpointConnectionError as error:
+        raise DeploymentFailed(
+            f"CloudFormation cannot be reached: {error}", hint="check the network and the region"
+        ) from error
+    return {
+        stack["StackName"]: stack["StackStatus"]
+        for stack in found
+        if stack["StackStatus"] != "DELETE_COMPLETE"
+    }
+
+
 def find_prefix_list(aws: Aws, service: str) -> str:
     """The id of AWS's own prefix list of a service in the region."""
     name = f"com.amazonaws.{aws.endpoint.region}.{service}"

@@ -1,14 +1,177 @@
-"""Consent: asked of a person, or given with --yes; and what Ctrl-C takes back of it."""
+"""Consent: asked of a person, or given beforehand; and what Ctrl-C takes back of it."""
 
 from __future__ import annotations
 
+import json
+import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
+from fairway.apply import Consent
+from fairway.apply.stateful import Endangered, find_endangered, require_named
+from fairway.aws import Aws
+from fairway.define import App
 from fairway.errors import FairwayError
+from fairway.plan import Plan
+from fairway.plan.saved import save_plan
+from fairway.route import pin_plan
+
+F = TypeVar("F", bound=Callable[..., Any])
+FORMAT = 1
+_SHORTEST_DIGEST = 12  # hex digits that still say one plan
+
+
+@dataclass(frozen=True)
+class Given:
+    """Consent as it was given: by options, and in a file.
+
+    replace, delete: names. approve: the digest of a plan. try_restore: of backups, where that
+    takes long.
+    """
+
+    yes: bool = False
+    replace: tuple[str, ...] = ()
+    delete: tuple[str, ...] = ()
+    approve: str | None = None
+    try_restore: bool = False
+
+
+def consent_options(function: F) -> F:
+    """The options that consent to more than --yes does."""
+    for option in (
+        click.option("--replace", multiple=True, metavar="NAME", help="May be replaced."),
+        click.option("--delete", multiple=True, metavar="NAME", help="May be deleted."),
+        click.option("--approve", metavar="DIGEST", help="The digest of the plan, as shown."),
+        click.option(
+            "--consent",
+            "consent_file",
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            help="Consent that `fairway approve` wrote.",
+        ),
+        click.option(
+            "--try-restore",
+            is_flag=True,
+            help="Try backups out before anything goes, also on AWS.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def read_given(
+    yes: bool,
+    options: dict[str, Any],
+) -> Given:
+    """Consent from a command's options, which are taken out of them, with the file's added.
+
+    A file is consent to one plan: --yes is not needed beside it.
+    """
+    names = ("replace", "delete", "approve", "try_restore")
+    given = Given(yes, *(options.pop(name) for name in names))
+    file: Path | None = options.pop("consent_file")
+    if file is None:
+        return given
+    content = _read_file(file)
+    if given.approve and not _is_same(given.approve, content["plan"]):
+        raise FairwayError(
+            f"--approve names another plan than {file}", hint="leave one of the two out"
+        )
+    return Given(
+        True,
+        (*given.replace, *content["replace"]),
+        (*given.delete, *content["delete"]),
+        content["plan"],
+        given.try_restore,
+    )
+
+
+def write_consent(file: Path, digest: str, given: Given, actor: str) -> None:
+    """Write consent to a saved plan into a file, for a pipeline."""
+    content = {
+        "fairway_consent": FORMAT,
+        "plan": digest,
+        "replace": list(given.replace),
+        "delete": list(given.delete),
+        "by": actor,
+    }
+    try:
+        file.write_text(json.dumps(content, indent=1) + "\n")
+    except OSError as error:
+        raise FairwayError(f"{file} cannot be written: {error.strerror}") from error
+
+
+def _read_file(file: Path) -> dict[str, Any]:
+    again = "write one with `fairway approve PLAN --to FILE`"
+    try:
+        content = json.loads(file.read_text())
+    except OSError as error:
+        raise FairwayError(f"{file} cannot be read: {error.strerror}", hint=again) from error
+    except ValueError as error:
+        raise FairwayError(f"{file} is not consent: it is not JSON", hint=again) from error
+    whole = (
+        isinstance(content, dict)
+        and content.get("fairway_consent") == FORMAT
+        and isinstance(content.get("plan"), str)
+        and all(
+            isinstance(content.get(key), list) and all(isinstance(n, str) for n in content[key])
+            for key in ("replace", "delete")
+        )
+    )
+    if not whole:
+        raise FairwayError(f"{file} is not consent that Fairway wrote", hint=again)
+    return dict(content)
+
+
+def gather_consent(app: App, plan: Plan, aws: Aws, given: Given) -> Consent:
+    """What may go, after asking on a terminal for names that were not given.
+
+    Raises FairwayError where consent is missing: names of what holds data, and the plan's
+    digest where the environment says `approve: true` or a digest was given.
+    """
+    if (app.approve or given.approve) and not plan.is_empty:
+        _require_approval(app, plan, aws, given)
+    named = {("replace", name) for name in given.replace}
+    named |= {("delete", name) for name in given.delete}
+    endangered = find_endangered(plan, aws)
+    if sys.stdin.isatty():
+        named |= {(e.verb, e.name) for e in endangered if (e.verb, e.name) not in named and _ask(e)}
+    require_named(endangered, named)
+    return Consent(frozenset(named), given.try_restore)
+
+
+def _require_approval(app: App, plan: Plan, aws: Aws, given: Given) -> None:
+    digest = save_plan(pin_plan(plan, app, aws)).digest
+    if given.approve is None:
+        raise FairwayError(
+            f"{app.environment} needs consent to the plan itself; nothing was changed",
+            hint=f"when it has been reviewed: --approve {digest}, or --consent FILE "
+            "(`fairway plan --save`, then `fairway approve`, write one)",
+        )
+    if not _is_same(given.approve, digest):
+        raise FairwayError(
+            f"the consent is to plan {given.approve[:_SHORTEST_DIGEST]}, and this is "
+            f"{digest[:_SHORTEST_DIGEST]}; nothing was changed",
+            hint=f"review what it does now, then --approve {digest}",
+        )
+
+
+def _is_same(given: str, digest: str) -> bool:
+    return len(given) >= _SHORTEST_DIGEST and digest.startswith(given)
+
+
+def _ask(endangered: Endangered) -> bool:
+    click.echo(f"{endangered.name} holds {endangered.holds}.", err=True)
+    typed = click.prompt(
+        f"Type its name to {endangered.verb} it", default="", show_default=False, err=True
+    )
+    return bool(typed.strip() == endangered.name)
 
 
 def require_consent(question: str, *, yes: bool) -> None:
@@ -26,9 +189,13 @@ def require_consent(question: str, *, yes: bool) -> None:
 
 @contextmanager
 def going_on_alone() -> Iterator[None]:
-    """Say, after Ctrl-C, what goes on without us and how to take it up again."""
+    """Say, after Ctrl-C, what goes on without us and how to take it up again.
+
+    A closed terminal and `kill` end the command as Ctrl-C does, so that the lock is given back.
+    """
     try:
-        yield
+        with _interrupted_by_signals():
+            yield
     except KeyboardInterrupt:
         click.echo(
             "\nCloudFormation finishes or rolls back what it began; "
@@ -36,3 +203,17 @@ def going_on_alone() -> Iterator[None]:
             err=True,
         )
         raise
+
+
+@contextmanager
+def _interrupted_by_signals() -> Iterator[None]:
+    def interrupt(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, interrupt) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -11,7 +11,7 @@ from fairway.route import STATE_DIRECTORY
 
 _IGNORED = (STATE_DIRECTORY, "__pycache__", ".git", ".venv", "node_modules")
 # Edits arrive as bursts of file events; this is how long a burst may pause, in milliseconds.
-_BURST_MS = 40
+_BURST_MS = 20
 
 
 class Edits:

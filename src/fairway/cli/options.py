@@ -12,9 +12,10 @@ from click.shell_completion import CompletionItem
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _complete_environments(
+def complete_environments(
     ctx: click.Context, param: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
+    """The environments that the file in the directory names, `local` first."""
     from fairway.define import list_environments
 
     directory = ctx.params.get("directory") or Path()
@@ -30,9 +31,14 @@ def environment_option(function: F) -> F:
         default="local",
         metavar="ENV",
         show_default=True,
-        shell_complete=_complete_environments,
+        shell_complete=complete_environments,
         help="The environment.",
     )(function)
+
+
+def name_environment(environment: str) -> str:
+    """The option that a suggested command needs for an environment; none for `local`."""
+    return "" if environment == "local" else f" -e {environment}"
 
 
 def directory_option(function: F) -> F:

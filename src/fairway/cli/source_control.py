@@ -7,6 +7,9 @@ import socket
 import subprocess
 from pathlib import Path
 
+from fairway.apply import Provenance
+from fairway.define.app import FILE_NAME
+
 
 def find_actor() -> str:
     """The person or machine that runs the command."""
@@ -29,3 +32,12 @@ def find_revision(directory: Path) -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return found.stdout.strip() or None
+
+
+def find_provenance(directory: Path) -> Provenance:
+    """Who applies what is in a directory."""
+    try:
+        definition = (directory / FILE_NAME).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        definition = ""
+    return Provenance(find_actor(), find_revision(directory), definition)

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from fairway.aws import Aws
-from fairway.compile.draft import name_stacks, to_logical
+from fairway.compile.draft import to_logical
 from fairway.define import App
 from fairway.define.spec import Function, HttpApi, LoadBalancer
-from fairway.plan.observe import observe_stacks
+from fairway.plan.observe import find_stacks, observe_stacks
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Status:
 
 def read_status(app: App, aws: Aws) -> Status:
     """Ask CloudFormation what is there; outputs tell addresses and names."""
-    observed = observe_stacks(aws, name_stacks(app))
+    observed = observe_stacks(aws, find_stacks(aws, app))
     outputs = {k: v for stack in observed.values() for k, v in stack.outputs.items()}
     fronts = [*app.of_kind(LoadBalancer), *app.of_kind(HttpApi)]
     return Status(

@@ -2,73 +2,107 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from fairway.apply import Release
-from fairway.cli.commands.plan import show_local_notices
-from fairway.cli.consent import going_on_alone, require_consent
-from fairway.cli.options import directory_option, environment_option, json_option, yes_option
-from fairway.cli.render.human import say, say_next, show_plan, show_status, summarise_plan
-from fairway.cli.render.json import print_json
-from fairway.cli.render.progress import Progress
-from fairway.cli.source_control import find_actor, find_revision
-from fairway.cli.target import open_target, state_directory
-from fairway.cloud.launch import stop_cloud
+from fairway.cli.delivery import Proposal, opened_target
+from fairway.cli.options import environment_option, name_environment
+from fairway.cli.render.human import say, say_next, show_status, summarise_plan
+from fairway.cli.request import Request, deliver, request_options, say_release
+from fairway.cli.source_control import find_provenance
 from fairway.errors import FairwayError
+from fairway.events import Report
 from fairway.operate.status import read_status
-from fairway.route import apply_plan, load_app, plan_app
+from fairway.plan.saved import SavedPlan, read_saved, require_same
+from fairway.route import (
+    find_app,
+    load_app,
+    pin_plan,
+    plan_app,
+    plan_removal,
+    prepare_apply,
+)
 
 
 @click.command("apply", epilog="Example: fairway apply -e prod --yes")
+@click.argument(
+    "plan_file", metavar="[PLAN]", required=False, type=click.Path(path_type=Path, dir_okay=True)
+)
 @environment_option
-@yes_option
-@click.option("-v", "--verbose", is_flag=True, help="Show every resource as it goes.")
-@directory_option
-@json_option
-def command(environment: str, yes: bool, verbose: bool, directory: Path, as_json: bool) -> None:
+@request_options
+def command(request: Request, plan_file: Path | None, environment: str) -> None:
     """Plan, ask for consent, and carry out exactly what was shown.
 
-    A failed update is rolled back, and the first real cause is told.
+    With a PLAN that `fairway plan --save` wrote: that plan and nothing else, or nothing at all
+    when the file, the code or what is there has moved since. A failed update is rolled back,
+    and the first real cause is told.
+
+    What holds data goes only when it is named (--replace, --delete), and is backed up first.
+    An environment with `approve: true` needs --approve or --consent. An apply that was killed
+    is taken up again by the next one.
     """
-    app = load_app(directory, environment)
-    with Progress(verbose=verbose, quiet=as_json) as progress:
-        target = open_target(app, progress, must_answer=True, start="always")
-        aws = target.require_aws()
-        plan = plan_app(app, target.choose, aws, progress)
-    if plan.is_empty:
-        if as_json:
-            print_json({"changed": False})
-            return
-        say(summarise_plan(plan))
-    else:
-        if not as_json:
-            show_plan(plan)
-            show_local_notices(plan)
-        try:
-            require_consent("Apply these changes?", yes=yes)
-        except FairwayError:
-            if target.started:  # only to be asked
-                stop_cloud(state_directory(directory))
-            raise
-        with going_on_alone(), Progress(verbose=verbose, quiet=as_json) as progress:
-            release = apply_plan(
-                plan,
-                aws,
-                actor=find_actor(),
-                revision=find_revision(directory),
-                report=progress,
-            )
-        if as_json:
-            print_json({"changed": True, "release": release})
-            return
-        _show_release(release)
-    show_status(read_status(app, aws))
-    where = "" if environment == "local" else f" -e {environment}"
-    say_next(f"fairway logs{where} --follow")
+    saved = read_saved(plan_file) if plan_file else None
+    if saved is not None:
+        environment = _choose_environment(saved, environment)
+    deliver(_Apply(request, environment, saved))
 
 
-def _show_release(release: Release) -> None:
-    say()
-    say(f"release {release.number} of {release.app} in {release.seconds:.1f} s", bold=True)
+@dataclass(frozen=True)
+class _Apply:
+    request: Request
+    environment: str
+    saved: SavedPlan | None
+
+    def propose(self, report: Report) -> Proposal:
+        """The plan for what the file says now; a saved one only if it is still that."""
+        removes = self.saved is not None and self.saved.destroys
+        app = (find_app if removes else load_app)(self.request.directory, self.environment)
+        with opened_target(app, report, start="always") as target:
+            aws = target.require_aws()
+            unfinished = prepare_apply(app, aws, report)
+            if removes:
+                plan = plan_removal(app, aws, report)
+            else:
+                plan = plan_app(app, target.choose, aws, report)
+            if self.saved is not None:
+                plan = pin_plan(plan, app, aws)
+                require_same(self.saved, plan)
+        return Proposal(
+            app,
+            target,
+            plan,
+            find_provenance(self.request.directory),
+            "Apply these changes?",
+            is_idle=plan.is_empty and not unfinished,
+        )
+
+    def describe(self, proposal: Proposal, release: Release | None) -> Mapping[str, Any]:
+        """The release."""
+        return {"release": asdict(release)} if release else {}
+
+    def tell(self, proposal: Proposal, release: Release | None) -> None:
+        """The release, and what runs."""
+        if release is None:
+            say(summarise_plan(proposal.plan))
+        else:
+            say()
+            say_release(f"of {release.app}", release)
+        show_status(read_status(proposal.app, proposal.target.require_aws()))
+        say_next(f"fairway logs{name_environment(self.environment)} --follow")
+
+
+def _choose_environment(saved: SavedPlan, environment: str) -> str:
+    """The plan's own; naming another one is a mistake that must not pass."""
+    source = click.get_current_context().get_parameter_source("environment")
+    if source is not ParameterSource.DEFAULT and environment != saved.environment:
+        raise FairwayError(
+            f"the plan is for {saved.environment}, not for {environment}",
+            hint="leave out -e, or save a plan for the environment that you mean",
+        )
+    return saved.environment

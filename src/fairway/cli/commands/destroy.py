@@ -2,60 +2,71 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import click
 
-from fairway.cli.consent import going_on_alone, require_consent
-from fairway.cli.options import directory_option, environment_option, json_option, yes_option
-from fairway.cli.render.human import say, say_next, show_plan
-from fairway.cli.render.json import print_json
-from fairway.cli.render.progress import Progress
-from fairway.cli.source_control import find_actor, find_revision
-from fairway.cli.target import open_target
+from fairway.apply import Release
+from fairway.cli.delivery import Proposal, opened_target
+from fairway.cli.options import environment_option
+from fairway.cli.render.human import say, say_next
+from fairway.cli.request import Request, deliver, request_options
+from fairway.cli.source_control import find_provenance
+from fairway.events import Report
 from fairway.plan import Action, Plan
-from fairway.route import apply_plan, find_app, plan_removal
+from fairway.route import find_app, plan_removal, prepare_apply
 
 
 @click.command("destroy", epilog="Example: fairway destroy -e poc --yes")
 @environment_option
-@yes_option
-@click.option("-v", "--verbose", is_flag=True, help="Show every resource as it goes.")
-@directory_option
-@json_option
-def command(environment: str, yes: bool, verbose: bool, directory: Path, as_json: bool) -> None:
+@request_options
+def command(request: Request, environment: str) -> None:
     """Remove the application from an environment.
 
     Tables stay, with their rows and their key, unless the file says
-    `on_delete: delete`; what stays is listed.
+    `on_delete: delete`; what stays is listed. What holds data and does not stay goes only
+    when it is named (--delete), and is backed up first.
     """
-    app = find_app(directory, environment)
-    with Progress(quiet=as_json) as progress:
-        target = open_target(app, progress, must_answer=True, start="if-deployed")
-        aws = target.require_aws()
-        plan = plan_removal(app, aws, progress)
-    if not plan.stacks:
-        if as_json:
-            print_json({"changed": False, "kept": []})
-        else:
-            say(f"{app.name} is not deployed in {environment}")
-        return
-    if not as_json:
-        show_plan(plan)
-    require_consent(f"Remove {app.name} from {environment}?", yes=yes)
-    with going_on_alone(), Progress(verbose=verbose, quiet=as_json) as progress:
-        apply_plan(
-            plan, aws, actor=find_actor(), revision=find_revision(directory), report=progress
+    deliver(_Destroy(request, environment))
+
+
+@dataclass(frozen=True)
+class _Destroy:
+    request: Request
+    environment: str
+
+    def propose(self, report: Report) -> Proposal:
+        """The removal of every stack that is there, stuck ones too."""
+        app = find_app(self.request.directory, self.environment)
+        with opened_target(app, report, start="if-deployed") as target:
+            aws = target.require_aws()
+            prepare_apply(app, aws, report, mends=True)
+            plan = plan_removal(app, aws, report)
+        return Proposal(
+            app,
+            target,
+            plan,
+            replace(find_provenance(self.request.directory), kind="destroy"),
+            f"Remove {app.name} from {self.environment}?",
+            is_idle=not plan.stacks,
         )
-    kept = list_kept(plan)
-    if as_json:
-        print_json({"changed": True, "kept": kept})
-        return
-    say(f"{app.name} is gone from {environment}")
-    for name in kept:
-        say(f"  kept: {name}")
-    if environment == "local":
-        say_next("fairway down")
+
+    def describe(self, proposal: Proposal, release: Release | None) -> Mapping[str, Any]:
+        """What stays."""
+        return {"kept": list_kept(proposal.plan)}
+
+    def tell(self, proposal: Proposal, release: Release | None) -> None:
+        """That it is gone, and what stays."""
+        if release is None:
+            say(f"{proposal.app.name} is not deployed in {self.environment}")
+            return
+        say(f"{proposal.app.name} is gone from {self.environment}")
+        for name in list_kept(proposal.plan):
+            say(f"  kept: {name}")
+        if self.environment == "local":
+            say_next("fairway down")
 
 
 def list_kept(plan: Plan) -> list[str]:

@@ -11,6 +11,7 @@ import click
 
 from fairway.cli.options import directory_option, environment_option, json_option
 from fairway.cli.render.human import say
+from fairway.cli.render.notices import DENIED, show_denials
 from fairway.cli.target import open_target
 from fairway.compile.template import dump_canonical
 from fairway.define.definition import nearest
@@ -52,12 +53,16 @@ def command(
             near = nearest(name, known)
             hint = f"did you mean '{near}'?" if near else f"these have logs: {', '.join(known)}"
             raise FairwayError(f"'{name}' has no logs", hint=hint)
-    aws = open_target(app, ignore_events, must_answer=True).require_aws()
+    target = open_target(app, ignore_events, must_answer=True)
+    aws = target.require_aws()
     start = int((time.time() - int(match[1]) * _SECONDS[match[2]]) * 1000)
     query = LogQuery(components or known, start, pattern)
     lines = follow_lines(app, aws, query, _pause) if follow else read_lines(app, aws, query)
+    told: set[str] = set()
     for line in lines:
         _print_line(line, as_json=as_json)
+        if DENIED in line.text:
+            show_denials(app, target, told)
 
 
 def _pause() -> bool:

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import click
 
+from fairway.apply.stuck import STUCK
 from fairway.cli.options import directory_option, environment_option, json_option
 from fairway.cli.render.human import say_next, show_status
 from fairway.cli.render.json import print_json
+from fairway.cli.render.notices import word_notice
 from fairway.cli.render.progress import Progress
 from fairway.cli.target import open_target
 from fairway.cloud.launch import read_status as read_cloud_status
@@ -31,6 +33,8 @@ def command(environment: str, directory: Path, as_json: bool) -> None:
     if as_json:
         print_json({**asdict(status), "cloud": cloud})
         return
-    show_status(status, [notice["text"] for notice in (cloud or {}).get("notices", [])])
+    show_status(status, [word_notice(app, notice) for notice in (cloud or {}).get("notices", [])])
     where = "" if environment == "local" else f" -e {environment}"
-    say_next(f"fairway {'logs' if status.is_deployed else 'apply'}{where}")
+    stuck = any(state in STUCK and STUCK[state].needs_repair for state in status.stacks.values())
+    verb = "repair" if stuck else "logs" if status.is_deployed else "apply"
+    say_next(f"fairway {verb}{where}")

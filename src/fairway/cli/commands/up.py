@@ -8,30 +8,29 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import click
 
-from fairway.aws import Aws
 from fairway.cli.edits import Edits
 from fairway.cli.options import directory_option
 from fairway.cli.render.human import say, say_next, show_status
 from fairway.cli.render.logs import show_invocations
+from fairway.cli.render.notices import DENIED, show_denials
 from fairway.cli.render.progress import Progress
-from fairway.cli.source_control import find_actor, find_revision
+from fairway.cli.source_control import find_provenance
 from fairway.cli.target import Target, open_target, state_directory
 from fairway.cloud.launch import find_cloud, stop_cloud
-from fairway.cloud.launch import read_status as read_status_of_cloud
 from fairway.define import FILE_NAME, App
 from fairway.errors import EXIT_INTERRUPTED, EXIT_OK, FairwayError
-from fairway.events import Notice, Report, ignore_events
+from fairway.events import Notice, Report
 from fairway.operate.logs import LogQuery, follow_lines, list_logging
 from fairway.operate.status import read_status
-from fairway.plan import Action, Plan
-from fairway.route import apply_plan, load_app, plan_app
+from fairway.plan import Action
+from fairway.route import apply_plan, load_app, plan_app, prepare_apply
 
-_DENIED, _DENIED_NOTICE = "AccessDenied", "was denied"
 _LOG_PAUSE = 0.25  # seconds between questions for log lines
 
 
@@ -69,16 +68,14 @@ def start_app(directory: Path, report: Report) -> tuple[App, Target]:
     """Start the local cloud when needed and bring the application up to date on it."""
     app = load_app(directory)
     target = open_target(app, report, must_answer=True, start="always")
+    unfinished = prepare_apply(app, target.require_aws(), report)
     plan = plan_app(app, target.choose, target.aws, report)
     for table in plan.kept_tables:
         report(Notice(f"{table} stays from before, as it is; a new, empty table is made"))
-    if not plan.is_empty:
-        _apply(plan, directory, target.require_aws(), report)
+    if unfinished or not plan.is_empty:
+        provenance = find_provenance(directory)
+        apply_plan(plan, target.require_aws(), provenance=provenance, report=report)
     return app, target
-
-
-def _apply(plan: Plan, directory: Path, aws: Aws, report: Report) -> None:
-    apply_plan(plan, aws, actor=find_actor(), revision=find_revision(directory), report=report)
 
 
 def _start_and_show(directory: Path, *, verbose: bool) -> tuple[App, Target]:
@@ -168,7 +165,9 @@ def _reload(running: App, target: Target, files: list[str]) -> tuple[App, bool]:
 def _take_edit(running: App, target: Target, files: list[str]) -> App:
     began = time.monotonic()
     app = load_app(running.root)
-    plan = plan_app(app, target.choose, target.aws)
+    with ThreadPoolExecutor(1) as beside:  # git takes as long as the stacks' descriptions
+        provenance = beside.submit(find_provenance, app.root)
+        plan = plan_app(app, target.choose, target.aws)
     if plan.is_empty:
         return app
     losses = [c.logical_id for _, c in plan.changes() if _may_lose(c.action, c.resource_type)]
@@ -180,7 +179,7 @@ def _take_edit(running: App, target: Target, files: list[str]) -> App:
             fg="yellow",
         )
         return running
-    _apply(plan, app.root, target.require_aws(), ignore_events)
+    apply_plan(plan, target.require_aws(), provenance=provenance.result())
     seconds = time.monotonic() - began
     say(f"reloaded {', '.join(files)} ({seconds:.2f} s)", err=True, fg="green")
     return app
@@ -189,16 +188,6 @@ def _take_edit(running: App, target: Target, files: list[str]) -> App:
 def _may_lose(action: Action, resource_type: str) -> bool:
     stateful = resource_type in ("AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SQS::Queue")
     return stateful and action in (Action.DELETE, Action.REPLACE, Action.KEEP)
-
-
-def _tell_notices(target: Target, told: set[str]) -> None:
-    """Show what the cloud has to say that was not shown: after a denial, the missing link."""
-    if target.cloud is None:
-        return
-    for notice in read_status_of_cloud(target.cloud).get("notices", []):
-        if _DENIED_NOTICE in notice["text"] and notice["text"] not in told:
-            told.add(notice["text"])
-            say(f"note: {notice['text']}", fg="yellow")
 
 
 def _show_logs(
@@ -218,8 +207,8 @@ def _show_logs(
             for line in follow_lines(app, target.require_aws(), query, pause):
                 since = max(since, line.timestamp_ms + 1)
                 show_invocations(line)
-                if _DENIED in line.text:
-                    _tell_notices(target, notices)
+                if DENIED in line.text:
+                    show_denials(app, target, notices)
             break
         except Exception as error:  # the cloud may be coming back; what reads it must not end
             if not pause():

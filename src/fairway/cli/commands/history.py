@@ -1,0 +1,127 @@
+"""`fairway history`: what was released, when, by whom and how it ended."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from fairway.apply import Release
+from fairway.apply.journal import Step
+from fairway.cli.options import (
+    directory_option,
+    environment_option,
+    json_option,
+    name_environment,
+)
+from fairway.cli.render.human import say, say_next
+from fairway.cli.render.json import print_json
+from fairway.cli.render.progress import Progress
+from fairway.cli.target import open_target
+from fairway.operate.history import History, read_history, read_one
+from fairway.route import find_app
+
+
+@click.command("history", epilog="Example: fairway history -e prod 12")
+@click.argument("number", metavar="[N]", required=False, type=click.IntRange(min=1))
+@environment_option
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1, max=1000),
+    default=20,
+    show_default=True,
+    metavar="COUNT",
+    help="How many, the newest first.",
+)
+@directory_option
+@json_option
+def command(
+    number: int | None, environment: str, limit: int, directory: Path, as_json: bool
+) -> None:
+    """List the releases of an environment, the failed and interrupted ones too.
+
+    With N: that release with its changes, its steps and how long each took.
+    """
+    app = find_app(directory, environment)
+    with Progress(quiet=True) as progress:
+        target = open_target(app, progress, must_answer=True)
+    aws = target.require_aws()
+    if number is not None:
+        release, steps = read_one(app, aws, number)
+        if as_json:
+            print_json({**asdict(release), "steps": [asdict(step) for step in steps]})
+        else:
+            _show_one(release, steps)
+        return
+    history = read_history(app, aws, limit)
+    if as_json:
+        print_json(
+            {
+                "current": history.current,
+                "releases": [asdict(release) for release in history.releases],
+                "lock": asdict(history.lock.lock) if history.lock else None,
+                "more": history.more,
+            }
+        )
+        return
+    _show_all(history, app.name, environment)
+
+
+def _show_all(history: History, app: str, environment: str) -> None:
+    where = name_environment(environment)
+    if not history.releases:
+        say(f"nothing of {app} was released in {environment}")
+        say_next(f"fairway apply{where}")
+        return
+    say(f"releases of {app} in {environment}", bold=True)
+    for release in history.releases:
+        mark = "*" if release.number == history.current else " "
+        revision = release.revision or "-"
+        took = f"{release.seconds:.1f} s"
+        say(
+            f"{mark}{release.number:>5}  {release.started[:16].replace('T', ' ')}  "
+            f"{release.outcome:<11}  {took:>8}  {tell_kind(release):<18}  {revision:<18}  "
+            f"{release.actor}"
+        )
+        if release.cause:
+            say(f"        {release.cause[:160]}", dim=True)
+    if history.more:
+        say(f"        and {history.more} before: --limit", dim=True)
+    if history.lock:
+        lock = history.lock.lock
+        say(f"being changed by {lock.holder.actor} since {lock.since}", fg="yellow")
+    say_next(f"fairway history{where} {history.releases[0].number}, fairway rollback{where}")
+
+
+def tell_kind(release: Release) -> str:
+    """What the release was made by, and of which it was made."""
+    if not release.origin:
+        return release.kind
+    word = "of" if release.kind == "promote" else "to"
+    number = release.origin.rpartition("/")[2]
+    return f"{release.kind} {word} {number if release.kind == 'rollback' else release.origin}"
+
+
+def _show_one(release: Release, steps: list[Step]) -> None:
+    say(f"release {release.number} of {release.app} in {release.environment}", bold=True)
+    counts = Counter(change["action"] for change in release.plan)
+    rows = {
+        "outcome": f"{release.outcome} in {release.seconds:.1f} s",
+        "cause": release.cause,
+        "by": f"{release.actor}, `fairway {tell_kind(release)}`",
+        "started": release.started,
+        "revision": release.revision or "not under version control",
+        "plan": ", ".join(f"{n} to {action}" for action, n in counts.items()) or "no changes",
+        "code": ", ".join(f"{n} {d[:12]}" for n, d in release.artifacts.items()),
+        "backups": ", ".join(f"{n}: {place}" for n, place in release.backups.items()),
+    }
+    for label, text in rows.items():
+        if text:
+            say(f"  {label:<9} {text}")
+    for step in steps:
+        state = "failed" if step.failed else "" if step.ended else "did not end"
+        say(f"  step      {step.began[11:19]}  {step.name}  {state}".rstrip())
+    for change in release.plan:
+        say(f"  {change['action']:<9} {change['logical_id']:<24} {change['type']}", dim=True)

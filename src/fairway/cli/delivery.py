@@ -1,0 +1,93 @@
+"""One way for every verb that applies a plan: consent, progress, the release."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from fairway.apply import Consent, Provenance, Release
+from fairway.cli.consent import Given, gather_consent, going_on_alone, require_consent
+from fairway.cli.render.progress import Progress
+from fairway.cli.target import Start, Target, open_target, state_directory
+from fairway.cloud.launch import stop_cloud
+from fairway.define import App
+from fairway.errors import DeploymentFailed
+from fairway.events import Report
+from fairway.plan import Plan
+from fairway.route import apply_plan, record_release
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What is to be applied, and where. question: asked on a terminal.
+
+    is_idle: there is nothing to do, not even to end what an apply that was killed began.
+    """
+
+    app: App
+    target: Target
+    plan: Plan
+    provenance: Provenance
+    question: str
+    is_idle: bool
+
+
+@contextmanager
+def opened_target(app: App, report: Report, start: Start = "never") -> Iterator[Target]:
+    """A target that answers, closed again when planning for it fails or is interrupted."""
+    target = open_target(app, report, must_answer=True, start=start)
+    with _abandoned(app, target):
+        yield target
+
+
+@contextmanager
+def _abandoned(app: App, target: Target) -> Iterator[None]:
+    """Stop a local cloud that was started only to be asked, when nothing comes of the asking.
+
+    Ctrl-C and a refused question end it too, and they are no errors of ours.
+    """
+    try:
+        yield
+    except BaseException:
+        if target.started:
+            stop_cloud(state_directory(app.root))
+        raise
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A proposal, and the consent that was given beforehand."""
+
+    proposal: Proposal
+    given: Given
+    verbose: bool = False
+    quiet: bool = False
+    show_events: bool = False
+
+    def run(self) -> Release:
+        """Ask for what consent is missing, and carry the plan out."""
+        consent = self._ask()
+        app, aws, plan = self.proposal.app, self.proposal.target.require_aws(), self.proposal.plan
+        provenance = self.proposal.provenance
+        with going_on_alone(), Progress(verbose=self.verbose, quiet=self.quiet) as progress:
+            try:
+                release = apply_plan(
+                    plan, aws, provenance=provenance, consent=consent, report=progress
+                )
+            except DeploymentFailed as error:
+                if self.show_events and error.events:
+                    told = "\n".join(error.events)
+                    error.detail = f"{error.detail}\n{told}" if error.detail else told
+                raise
+            record_release(app, aws, release)
+        return release
+
+    def _ask(self) -> Consent:
+        app, target, plan = self.proposal.app, self.proposal.target, self.proposal.plan
+        with _abandoned(app, target):
+            consent = gather_consent(app, plan, target.require_aws(), self.given)
+            if not plan.is_empty:
+                require_consent(self.proposal.question, yes=self.given.yes)
+        # On this machine trying costs a moment; on AWS a restored table, for as long as it takes.
+        return replace(consent, try_restore=consent.try_restore or target.cloud is not None)

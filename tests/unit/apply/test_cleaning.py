@@ -1,0 +1,48 @@
+"""What kept releases need stays, of every application; the rest goes after its day of grace."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from tests.unit.apply.fakes import BEGAN, make_store
+from tests.unit.apply.test_journal import make_release
+
+from fairway.apply.cleaning import GRACE, is_due, sweep
+from fairway.apply.journal import Journal
+from fairway.apply.release import StackRecord, write_release
+
+
+def test_sweep() -> None:
+    store, s3 = make_store()
+    for number in range(1, 6):
+        outcome = "failed" if number == 4 else "succeeded"
+        stacks = {"shop-prod-app": StackRecord(f"t{number}", "app")}
+        release = make_release(number, outcome=outcome, stacks=stacks)
+        write_release(store, replace(release, artifacts={"src": f"a{number}"}, definition="def"))
+    other = replace(make_release(1, outcome="succeeded"), app="other", artifacts={"src": "a1"})
+    write_release(store, other)
+    under_way = replace(make_release(6), environment="poc", artifacts={"src": "a0"})
+    Journal(store, under_way, lambda: BEGAN).open()
+    for number in range(6):
+        s3.objects[f"artifacts/a{number}.zip"] = b"zip"
+        s3.objects[f"templates/t{number}.json"] = b"{}"
+    s3.objects["artifacts/fresh.zip"] = b"zip"
+    s3.objects["definitions/def.yml"] = b"app: shop"
+    now = BEGAN + GRACE + timedelta(seconds=1)
+    s3.ages["artifacts/fresh.zip"] = now - timedelta(hours=1)
+
+    gone = sweep(store, now, kept=2)
+    assert gone == [
+        "artifacts/a2.zip",
+        "templates/t0.json",
+        "templates/t1.json",
+        "templates/t2.json",
+    ]
+    assert not set(gone) & s3.objects.keys()
+    assert {f"releases/shop/prod/00000{n}.json" for n in range(1, 6)} <= s3.objects.keys()
+    assert sweep(store, now, kept=2) == []
+
+
+def test_when() -> None:
+    assert [n for n in range(1, 31) if is_due(n)] == [10, 20, 30]
