@@ -35,6 +35,14 @@ def _routes(kind: str, *routes: str, function: str = API) -> str:
     return _parts(function, f"web:\n  type: {kind}\n  routes:\n{lines}")
 
 
+def _guarded(more: str) -> str:
+    return _parts(
+        API,
+        "web:\n  type: http-api\n  routes: {GET /health: api, ANY /x: api}\n"
+        f"  auth: {{issuer: https://tenant.example/, audience: api, {more}}}",
+    )
+
+
 EXAMPLES = {
     "alias": Example("An alias has no anchor before it.", "app: *name\n"),
     "bad-access": Example(
@@ -51,6 +59,14 @@ EXAMPLES = {
     "bad-cidr": Example(
         "The network's addresses are not a network of /16 to /24.",
         _parts(API, top="network: {cidr: 10.0.0.1/16}\n"),
+    ),
+    "bad-issuer": Example(
+        "Tokens need an issuer that AWS can ask for its keys: an https URL.",
+        _parts(
+            API,
+            "web: {type: http-api, routes: {ANY /x: api},\n"
+            '  auth: {issuer: "http://tenant.example/", audience: api}}',
+        ),
     ),
     "bad-index": Example(
         "DynamoDB does not take the name of an index.",
@@ -83,6 +99,9 @@ EXAMPLES = {
         ),
     ),
     "bad-size": Example("A size has no unit, or one that is not known.", _function("memory: 256")),
+    "bad-count": Example(
+        "A count has no period.", _parts(API, top="expect: {requests: 3000000}\n")
+    ),
     "bad-duration": Example("A duration has no unit.", _function("timeout: 30")),
     "bad-timeout": Example("Lambda does not run that long.", _function("timeout: 1h")),
     "bad-value": Example("A key does not take this value.", _function("runtime: pyton3.12")),
@@ -133,6 +152,14 @@ EXAMPLES = {
         "A raw resource would change the type of one of Fairway's.",
         _parts(API, top="resources:\n  Api: {Type: AWS::SNS::Topic}\n"),
     ),
+    "unknown-route": Example(
+        "A route that needs no token is not among the routes.",
+        _guarded("public: [GET /heath]"),
+    ),
+    "nothing-guarded": Example(
+        "Tokens are demanded, and every route is open.",
+        _guarded("public: [GET /health, ANY /x]"),
+    ),
     "routes-alike": Example(
         "Two routes of an HTTP API match the same requests.",
         _routes("http-api", "GET /orders/{id}: api", "GET /orders/{name}: api"),
@@ -161,7 +188,7 @@ EXAMPLES = {
     ),
     "too-many-resources": Example(
         "A stack outgrows CloudFormation (AWS CloudFormation quotas).",
-        _parts(*(f"f{n}: {{type: function, handler: app.handler}}" for n in range(300))),
+        _parts(*(f"t{n}: {{type: table, partition_key: id}}" for n in range(501))),
         shown=False,
     ),
     "too-many-routes": Example(
@@ -195,6 +222,10 @@ EXAMPLES = {
         _parts(API, top="environments:\n  prod: {}\n"),
         environment="prd",
     ),
+    "unknown-finding": Example(
+        "A name under `accept` is none of the scan's; so it would accept nothing.",
+        _parts(API, top="accept: {plain-htp: there is no domain yet}\n"),
+    ),
     "unknown-key": Example("A key is not part of the language.", _function("memroy: 256MB")),
     "unknown-type": Example("There is no such kind of component.", _parts("rows: {type: tabel}")),
     "unreachable-link": Example(
@@ -222,6 +253,14 @@ TOLD = {
     "cfn-*": "Findings of cfn-lint on the compiled templates, by cfn-lint's own rule, like "
     "`cfn-E3012`. Most come from what stands under `resources`; the place is the line there, or "
     "the key that the property comes from. One that you did not cause is a bug in Fairway.",
+    "accepts-nothing": "`accept` gives a reason for a finding that `check --security` does not "
+    "have in that environment. Remove it.",
+    "checkov-*": "Findings of `check --security`, by checkov's own id, like `checkov-CKV_AWS_2`. "
+    "Mend it, or say under `accept` why it is meant to be.",
+    "wildcard-action": "A role under `resources` allows actions by a pattern; `check --security` "
+    "tells it. Name each action.",
+    "wildcard-resource": "A role under `resources` allows something on every resource though "
+    "the service takes ARNs; `check --security` tells it. Name the resources.",
     "new-kind": "A deployed component became another kind under the same name, which "
     "CloudFormation does not do in one step. Give the new one another name; `plan` tells it.",
     "not-text": "The file is not UTF-8 text. Save it as UTF-8.",

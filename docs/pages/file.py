@@ -8,8 +8,10 @@ from typing import Any
 from fairway.define.spec import (
     KINDS,
     RETENTION_DAYS,
+    Auth,
     Environment,
     ExistingNetwork,
+    Expect,
     File,
     Index,
     KeyAttribute,
@@ -27,12 +29,18 @@ WORDS = {
     "10.0.0.0/16": "IPv4 network",
     "123456789012": "account number in quotes",
     "GET /users": "route",
+    "https://tenant.example/": "URL",
     "PAGE_SIZE": "variable",
+    "3M per month": "count",
+    "120ms": "duration",
+    "5GB": "size",
 }
 PARTS: dict[str, type[Spec]] = {
     "Environment": Environment,
     "Network": Network,
     "ExistingNetwork": ExistingNetwork,
+    "Expect": Expect,
+    "Auth": Auth,
     "Index": Index,
     "KeyAttribute": KeyAttribute,
 }
@@ -49,8 +57,8 @@ only, in days: {", ".join(map(str, RETENTION_DAYS))}.
 
 """
 ENVIRONMENTS = """
-An environment's `components`, `network` and `resources` are laid over the file's: mappings
-merge key by key, everything else is replaced.
+An environment's `components`, `expect`, `network` and `resources` are laid over the file's:
+mappings merge key by key, everything else is replaced.
 """
 
 
