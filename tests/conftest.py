@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 from hypothesis import settings
+
+# A shell starts what it puts into the background with SIGINT ignored, and processes that tests
+# start would inherit that: Ctrl-C would do nothing in them.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same examples in every run, nothing kept beside the tests, nothing timed.
 settings.register_profile(

@@ -69,6 +69,8 @@ def test_a_killed_holder_is_recognised(
         apply.wait_for("_IN_PROGRESS   Ready")
         apply.end(signal.SIGKILL)
         pid = apply.process.pid
+    assert "its process is dead" in app.fairway("unlock").expect().out
+    assert "the next apply takes it up" in app.fairway("history").expect().out
     app.replace(NEVER_READY, "")
     app.replace("memory: 128MB", "memory: 256MB")
     again = app.apply()

@@ -99,6 +99,7 @@ def test_rollback_brings_back_the_code_and_leaves_the_data(app: Application) -> 
     first = app.fairway("history", "1", "--json").expect().json()
     assert last["artifacts"] == first["artifacts"]
     again = app.fairway("rollback", "1", "--yes").expect()
+    assert "small-local-data stays as it is now, and was otherwise in release 1" in again.err
     assert "what runs is what release 1 was" in again.out
 
     # Without a number: to the good one before the one that runs.

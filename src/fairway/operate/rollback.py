@@ -19,6 +19,7 @@ from fairway.compile.artifacts import STACK_NAME as ARTIFACTS_STACK
 from fairway.compile.template import Layer, StackOutput, StackTemplate
 from fairway.define import App
 from fairway.errors import FairwayError
+from fairway.events import Notice, Report, ignore_events
 from fairway.operate.history import read_good
 from fairway.plan import ObservedStack, Plan, plan_changes
 from fairway.plan.observe import find_stacks, observe_stacks
@@ -28,12 +29,19 @@ _STAYS: tuple[Layer, ...] = ("artifacts", "data")
 
 
 def plan_rollback(
-    app: App, aws: Aws, number: int | None, provenance: Provenance, *, with_data: bool = False
+    app: App,
+    aws: Aws,
+    number: int | None,
+    provenance: Provenance,
+    *,
+    with_data: bool = False,
+    report: Report = ignore_events,
 ) -> tuple[Plan, Provenance]:
     """plan: back to a release, or to the good one before the one that runs.
 
-    The stacks of data stay as they are unless with_data. Nothing is compiled and nothing is
-    built. Raises FairwayError when there is no such release, or not all of it any more.
+    The stacks of data stay as they are unless with_data; a notice says when the release had
+    them otherwise. Nothing is compiled and nothing is built. Raises FairwayError when there is
+    no such release, or not all of it any more.
     """
     store = find_store(aws)
     if store is None:
@@ -43,6 +51,8 @@ def plan_rollback(
     latest = next(read_good(store, app.name, app.environment), release)
     templates = _gather_templates(store, release, latest, observed, with_data=with_data)
     _check_outputs(templates, release)
+    if not with_data:
+        _tell_changed_data(release, latest, report)
     artifacts = [_find_artifact(store, n, d, release) for n, d in release.artifacts.items()]
     plan = plan_changes(
         app,
@@ -140,6 +150,19 @@ def _check_outputs(templates: list[StackTemplate], release: Release) -> None:
                     "no longer there",
                     hint="--with-data takes the data's stacks back too; read its plan with care",
                 )
+
+
+def _tell_changed_data(release: Release, latest: Release, report: Report) -> None:
+    """The release's code meets the data of today: say where that is not what it was made for."""
+    for name, record in release.stacks.items():
+        now = latest.stacks.get(name)
+        if record.layer == "data" and now is not None and now.digest != record.digest:
+            report(
+                Notice(
+                    f"{name} stays as it is now, and was otherwise in release {release.number}: "
+                    "its code may not fit the data; --with-data takes that back too"
+                )
+            )
 
 
 def _find_artifact(store: Store, name: str, digest: str, release: Release) -> Artifact:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
@@ -10,6 +11,7 @@ import click
 
 from fairway.apply import Release
 from fairway.apply.journal import Step
+from fairway.apply.lock import is_alive
 from fairway.cli.options import (
     directory_option,
     environment_option,
@@ -86,12 +88,16 @@ def _show_all(history: History, app: str, environment: str) -> None:
             f"{release.actor}"
         )
         if release.cause:
-            say(f"        {release.cause[:160]}", dim=True)
+            say(f"        {textwrap.shorten(release.cause, 160, placeholder=' ...')}", dim=True)
     if history.more:
         say(f"        and {history.more} before: --limit", dim=True)
     if history.lock:
         lock = history.lock.lock
-        say(f"being changed by {lock.holder.actor} since {lock.since}", fg="yellow")
+        if is_alive(lock.holder):
+            say(f"being changed by {lock.holder.actor} since {lock.since}", fg="yellow")
+        else:
+            say(f"left unfinished by {lock.holder.actor}, whose process is dead", fg="yellow")
+            say("the next apply takes it up", dim=True)
     say_next(f"fairway history{where} {history.releases[0].number}, fairway rollback{where}")
 
 

@@ -48,7 +48,9 @@ class _Rollback:
             aws = target.require_aws()
             unfinished = prepare_apply(app, aws, report)
             here = find_provenance(self.request.directory)
-            plan, provenance = plan_rollback(app, aws, self.number, here, with_data=self.with_data)
+            plan, provenance = plan_rollback(
+                app, aws, self.number, here, with_data=self.with_data, report=report
+            )
         return Proposal(
             app,
             target,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from fairway.apply.lock import break_lock, read_lock, tell_break
+from fairway.apply.lock import break_lock, is_alive, read_lock, tell_break
 from fairway.apply.store import find_store
 from fairway.cli.options import directory_option, environment_option, json_option
 from fairway.cli.render.human import say, say_next
@@ -44,9 +44,13 @@ def command(environment: str, identity: str | None, directory: Path, as_json: bo
         return
     lock = held.lock
     who = f"process {lock.holder.pid} on {lock.holder.host}"
-    state = "broken" if broken else "held"
+    dead = not is_alive(lock.holder)
+    state = "broken" if broken else "its process is dead" if dead else "held"
     say(f"lock {lock.id} of {app.name} in {environment}: {state}")
     say(f"  by     {lock.holder.actor}, `fairway {lock.verb}`, {who}")
     say(f"  since  {lock.since}")
-    if broken is None:
+    if broken is None and dead:
+        say("  the next apply takes it over", dim=True)
+        say_next(f"fairway apply -e {environment}")
+    elif broken is None:
         say_next(tell_break(lock))
