@@ -45,6 +45,18 @@ class Wires(Lab):
         found = sqs.get_queue_attributes(QueueUrl=url["QueueUrl"], AttributeNames=["QueueArn"])
         return url["QueueUrl"], found["Attributes"]["QueueArn"]
 
+    def make_streaming_table(self, view: str) -> tuple[str, str]:
+        """Create a table with a stream of this view; returns (name, stream's ARN)."""
+        name = f"t{uuid.uuid4().hex[:8]}"
+        made = self.cloud.client("dynamodb").create_table(
+            TableName=name,
+            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+            StreamSpecification={"StreamEnabled": True, "StreamViewType": view},
+        )
+        return name, str(made["TableDescription"]["LatestStreamArn"])
+
     def let_topics_send(self, url: str, arn: str) -> None:
         statement = {
             "Effect": "Allow",

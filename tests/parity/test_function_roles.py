@@ -34,18 +34,6 @@ READ = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
 class Roles(Wires):
     """Functions whose role may do what the test says."""
 
-    def make_stream(self) -> tuple[str, str]:
-        """A table with a stream: its name, and the stream's ARN."""
-        name = f"t{uuid.uuid4().hex[:8]}"
-        made = self.cloud.client("dynamodb").create_table(
-            TableName=name,
-            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
-            BillingMode="PAY_PER_REQUEST",
-            StreamSpecification={"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"},
-        )
-        return name, str(made["TableDescription"]["LatestStreamArn"])
-
     def allow(self, *actions: str, on: str = "*") -> None:
         statement = {"Effect": "Allow", "Action": list(actions), "Resource": on}
         document = {"Version": "2012-10-17", "Statement": [statement] if actions else []}
@@ -152,7 +140,7 @@ def test_a_declared_mapping_needs_the_role(cloud: Cloud, stack: str) -> None:
     "A mapping on a stream that the role may not read is refused",
 )
 def test_a_stream_needs_the_role(roles: Roles) -> None:
-    _, arn = roles.make_stream()
+    _, arn = roles.make_streaming_table("KEYS_ONLY")
     name = roles.make(recording("pass"))
     error = refused(lambda: roles.map_queue(name, arn, StartingPosition="LATEST"))
     assert error["Code"] == "InvalidParameterValueException"
@@ -193,7 +181,7 @@ def test_a_lost_permission_stops_the_polling(roles: Roles) -> None:
 )
 def test_a_stream_stands_still_while_the_role_may_not_read_it(roles: Roles) -> None:
     reads = [f"dynamodb:{call}" for call in STREAM_CALLS]
-    table, arn = roles.make_stream()
+    table, arn = roles.make_streaming_table("KEYS_ONLY")
     name = roles.make(recording("pass"))
     roles.allow(*reads)
     uuid_ = roles.map_queue(name, arn, StartingPosition="TRIM_HORIZON")

@@ -36,18 +36,6 @@ PARTIAL = "Configuring partial batch response with DynamoDB and Lambda"
 class Streams(Wires):
     """Functions with streams in front of them."""
 
-    def make_table(self) -> tuple[str, str]:
-        """Create a table with a stream; returns (name, stream's ARN)."""
-        name = f"t{uuid.uuid4().hex[:8]}"
-        made = self.cloud.client("dynamodb").create_table(
-            TableName=name,
-            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
-            BillingMode="PAY_PER_REQUEST",
-            StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
-        )
-        return name, made["TableDescription"]["LatestStreamArn"]
-
     def put(self, table: str, *names: str) -> None:
         for name in names:
             self.cloud.client("dynamodb").put_item(TableName=table, Item={"id": {"S": name}})
@@ -86,7 +74,7 @@ def streams(cloud: Cloud) -> Iterator[Streams]:
     "Lambda", BATCHING, "From TRIM_HORIZON a function gets what the stream held before, in order"
 )
 def test_trim_horizon_begins_with_the_oldest_record(streams: Streams) -> None:
-    table, stream = streams.make_table()
+    table, stream = streams.make_streaming_table("NEW_AND_OLD_IMAGES")
     name = streams.make(recording("pass"))
     streams.put(table, "a", "b", "c", "d", "e")
     streams.map_stream(name, stream, BatchSize=2)
@@ -97,7 +85,7 @@ def test_trim_horizon_begins_with_the_oldest_record(streams: Streams) -> None:
 
 @holds("Lambda", BATCHING, "From LATEST a function gets only what comes after the mapping was made")
 def test_latest_begins_behind_the_newest_record(streams: Streams) -> None:
-    table, stream = streams.make_table()
+    table, stream = streams.make_streaming_table("NEW_AND_OLD_IMAGES")
     name = streams.make(recording("pass"))
     streams.put(table, "before")
     streams.map_stream(name, stream, StartingPosition="LATEST")
@@ -107,7 +95,7 @@ def test_latest_begins_behind_the_newest_record(streams: Streams) -> None:
 
 @holds("Lambda", BATCHING, "A batch window gathers records until it ends or the batch is full")
 def test_a_window_gathers_records(streams: Streams) -> None:
-    table, stream = streams.make_table()
+    table, stream = streams.make_streaming_table("NEW_AND_OLD_IMAGES")
     name = streams.make(recording("pass"))
     streams.map_stream(name, stream, BatchSize=4, MaximumBatchingWindowInSeconds=60)
     streams.put(table, "a", "b", "c")
@@ -122,7 +110,7 @@ def test_a_window_gathers_records(streams: Streams) -> None:
     "Records that match no filter are not given to the function and do not hold the stream",
 )
 def test_a_filter_drops_records(streams: Streams) -> None:
-    table, stream = streams.make_table()
+    table, stream = streams.make_streaming_table("NEW_AND_OLD_IMAGES")
     name = streams.make(recording("pass"))
     pattern = {"dynamodb": {"Keys": {"id": {"S": [{"prefix": "yes"}]}}}}
     streams.map_stream(name, stream, FilterCriteria={"Filters": [{"Pattern": json.dumps(pattern)}]})
@@ -142,7 +130,7 @@ def test_a_filter_drops_records(streams: Streams) -> None:
     "pauses between attempts begin at 0.2 seconds; AWS does not tell its own",
 )
 def test_a_failed_batch_is_retried_then_discarded_and_told(streams: Streams) -> None:
-    table, stream = streams.make_table()
+    table, stream = streams.make_streaming_table("NEW_AND_OLD_IMAGES")
     url, arn = streams.make_queue()
     name = streams.make(recording(FAIL_ON_BAD))
     streams.put(table, "bad1", "bad2")
@@ -173,7 +161,7 @@ def test_a_failed_batch_is_retried_then_discarded_and_told(streams: Streams) -> 
     "With BisectBatchOnFunctionError a failed batch is split until one record is left",
 )
 def test_bisecting_isolates_the_bad_record(streams: Streams) -> None:
-    table, stream = streams.make_table()
+    table, stream = streams.make_streaming_table("NEW_AND_OLD_IMAGES")
     name = streams.make(recording(FAIL_ON_BAD))
     streams.put(table, "a", "b", "bad", "d")
     streams.map_stream(
@@ -191,7 +179,7 @@ def test_bisecting_isolates_the_bad_record(streams: Streams) -> None:
     "The lowest reported sequence number is the checkpoint: from there it is retried",
 )
 def test_a_partial_failure_retries_from_the_checkpoint(streams: Streams) -> None:
-    table, stream = streams.make_table()
+    table, stream = streams.make_streaming_table("NEW_AND_OLD_IMAGES")
     name = streams.make(recording(REPORT_BAD))
     streams.put(table, "a", "b", "bad", "d")
     streams.map_stream(
@@ -209,7 +197,7 @@ def test_a_partial_failure_retries_from_the_checkpoint(streams: Streams) -> None
 
 @holds("Lambda", PARTIAL, "An item without a known sequence number fails the whole batch")
 def test_an_unknown_sequence_number_fails_the_batch(streams: Streams) -> None:
-    table, stream = streams.make_table()
+    table, stream = streams.make_streaming_table("NEW_AND_OLD_IMAGES")
     name = streams.make(recording('return {"batchItemFailures": [{"itemIdentifier": ""}]}'))
     streams.put(table, "a", "b")
     streams.map_stream(
@@ -224,7 +212,7 @@ def test_an_unknown_sequence_number_fails_the_batch(streams: Streams) -> None:
 
 @holds("Lambda", DISCARDED, "A record within MaximumRecordAgeInSeconds is tried and not discarded")
 def test_a_young_record_is_not_discarded(streams: Streams) -> None:
-    table, stream = streams.make_table()
+    table, stream = streams.make_streaming_table("NEW_AND_OLD_IMAGES")
     url, arn = streams.make_queue()
     name = streams.make(recording(FAIL_ON_BAD))
     streams.put(table, "bad")
@@ -243,7 +231,7 @@ def test_a_young_record_is_not_discarded(streams: Streams) -> None:
 
 @holds("Lambda", BATCHING, "A mapping on a stream must say where it begins")
 def test_a_starting_position_is_required(streams: Streams) -> None:
-    _, stream = streams.make_table()
+    _, stream = streams.make_streaming_table("NEW_AND_OLD_IMAGES")
     name = streams.make(recording("pass"))
     answer = refusal(
         lambda: streams.client.create_event_source_mapping(FunctionName=name, EventSourceArn=stream)

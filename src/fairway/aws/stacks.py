@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from fairway.aws.endpoint import Aws, explain_client_error
@@ -13,21 +15,15 @@ EMPTY_STATES = frozenset({"REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE"})
 
 def describe_stack(aws: Aws, name: str) -> dict[str, Any] | None:
     """CloudFormation's description of a stack, or None when there is none."""
-    from botocore.exceptions import ClientError, EndpointConnectionError
+    from botocore.exceptions import ClientError
 
-    try:
-        answer = aws.cloudformation.describe_stacks(StackName=name)
-    except ClientError as error:
-        if "does not exist" in str(error):
-            return None
-        raise DeploymentFailed(
-            f"CloudFormation refused to describe {name}: {explain_client_error(error)}",
-            hint="check that the credentials are valid and allow cloudformation:DescribeStacks",
-        ) from error
-    except EndpointConnectionError as error:
-        raise DeploymentFailed(
-            f"CloudFormation cannot be reached: {error}", hint="check the network and the region"
-        ) from error
+    with _explaining_refusal(f"describe {name}", "DescribeStacks"):
+        try:
+            answer = aws.cloudformation.describe_stacks(StackName=name)
+        except ClientError as error:
+            if "does not exist" in str(error):
+                return None
+            raise
     stack: dict[str, Any] = dict(answer["Stacks"][0])
     return stack
 
@@ -45,20 +41,9 @@ def list_stacks(aws: Aws) -> list[str]:
 
 def list_states(aws: Aws) -> dict[str, str]:
     """All stacks in the account and region that are not deleted: name to status."""
-    from botocore.exceptions import ClientError, EndpointConnectionError
-
-    try:
+    with _explaining_refusal("list stacks", "ListStacks"):
         pages = aws.cloudformation.get_paginator("list_stacks").paginate()
         found = [stack for page in pages for stack in page["StackSummaries"]]
-    except ClientError as error:
-        raise DeploymentFailed(
-            f"CloudFormation refused to list stacks: {explain_client_error(error)}",
-            hint="check that the credentials are valid and allow cloudformation:ListStacks",
-        ) from error
-    except EndpointConnectionError as error:
-        raise DeploymentFailed(
-            f"CloudFormation cannot be reached: {error}", hint="check the network and the region"
-        ) from error
     return {
         stack["StackName"]: stack["StackStatus"]
         for stack in found
@@ -78,3 +63,21 @@ def find_prefix_list(aws: Aws, service: str) -> str:
             f"there is no prefix list {name}", hint=f"is {service} offered in this region?"
         )
     return lists[0]["PrefixListId"]
+
+
+@contextmanager
+def _explaining_refusal(doing: str, action: str) -> Iterator[None]:
+    """Raise DeploymentFailed where CloudFormation refuses an action or does not answer."""
+    from botocore.exceptions import ClientError, EndpointConnectionError
+
+    try:
+        yield
+    except ClientError as error:
+        raise DeploymentFailed(
+            f"CloudFormation refused to {doing}: {explain_client_error(error)}",
+            hint=f"check that the credentials are valid and allow cloudformation:{action}",
+        ) from error
+    except EndpointConnectionError as error:
+        raise DeploymentFailed(
+            f"CloudFormation cannot be reached: {error}", hint="check the network and the region"
+        ) from error

@@ -16,6 +16,7 @@ import click
 from fairway.apply import Consent
 from fairway.apply.stateful import Endangered, find_endangered, require_named
 from fairway.aws import Aws
+from fairway.cli.interrupts import interrupted_by
 from fairway.define import App
 from fairway.errors import FairwayError
 from fairway.plan import Plan
@@ -194,7 +195,7 @@ def going_on_alone() -> Iterator[None]:
     A closed terminal and `kill` end the command as Ctrl-C does, so that the lock is given back.
     """
     try:
-        with _interrupted_by_signals():
+        with interrupted_by(signal.SIGTERM, signal.SIGHUP):
             yield
     except KeyboardInterrupt:
         click.echo(
@@ -203,17 +204,3 @@ def going_on_alone() -> Iterator[None]:
             err=True,
         )
         raise
-
-
-@contextmanager
-def _interrupted_by_signals() -> Iterator[None]:
-    def interrupt(number: int, frame: Any) -> None:
-        raise KeyboardInterrupt
-
-    numbers = (signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, interrupt) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -10,17 +10,16 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from fairway.aws import Aws, explain_client_error
 from fairway.errors import DeploymentFailed
 from fairway.plan.masking import mask_secrets
 from fairway.plan.model import Drift, Plan, PropertyChange, StackPlan
+from fairway.plan.waiting import Pause, pause_between
 
-# Seconds: the first wait, its growth, the longest, and all of them together.
-_FIRST, _GROWTH, _LONGEST, _PATIENCE = 0.05, 1.5, 5.0, 900.0
-Pause = Callable[[float], None]
+_PATIENCE = 900.0  # seconds of waiting for one stack
 
 
 def detect_drift(aws: Aws, plan: Plan, pause: Pause = time.sleep) -> tuple[Drift, ...]:
@@ -46,17 +45,13 @@ def detect_drift(aws: Aws, plan: Plan, pause: Pause = time.sleep) -> tuple[Drift
 
 
 def _wait(aws: Aws, name: str, detection: str, pause: Pause) -> None:
-    delay, waited = _FIRST, 0.0
-    while waited < _PATIENCE:
+    for _ in pause_between(pause, _PATIENCE):
         status = aws.cloudformation.describe_stack_drift_detection_status(
             StackDriftDetectionId=detection
         )
         # A detection that failed for some resources still tells about the others.
         if status["DetectionStatus"] != "DETECTION_IN_PROGRESS":
             return
-        pause(delay)
-        waited += delay
-        delay = min(delay * _GROWTH, _LONGEST)
     raise DeploymentFailed(
         f"CloudFormation still looks for drift in {name} after {_PATIENCE:.0f} s",
         hint="plan without --drift",

@@ -6,18 +6,18 @@ It is the only thing that planning writes, and only when asked. No resource is t
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fairway.aws import Aws, explain_client_error
 from fairway.errors import DeploymentFailed
 from fairway.plan.model import Action, Forecast, Plan, StackPlan, Unknown
+from fairway.plan.waiting import Pause, pause_between
 
 # "AWS CloudFormation quotas": bytes of a template passed in the request itself.
 _LARGEST_BODY = 51_200
 _UNCHANGED = ("didn't contain changes", "No updates are to be performed")
-_FIRST, _GROWTH, _LONGEST, _PATIENCE = 0.05, 1.5, 5.0, 600.0
-Pause = Callable[[float], None]
+_PATIENCE = 600.0  # seconds of waiting for one change set
 
 
 def forecast_changes(
@@ -91,8 +91,7 @@ def _find_obstacle(stack: StackPlan) -> str | None:
 
 def _wait(aws: Aws, stack: str, change_set: str, pause: Pause) -> dict[str, dict[str, Any]]:
     # The stack is named beside the change set's ARN: it is the resource that policies allow.
-    delay, waited = _FIRST, 0.0
-    while waited < _PATIENCE:
+    for _ in pause_between(pause, _PATIENCE):
         described = aws.cloudformation.describe_change_set(
             StackName=stack, ChangeSetName=change_set
         )
@@ -106,9 +105,6 @@ def _wait(aws: Aws, stack: str, change_set: str, pause: Pause) -> dict[str, dict
                 f"CloudFormation refused the change set: {reason}",
                 hint="mend what it names; `fairway check` may say more",
             )
-        pause(delay)
-        waited += delay
-        delay = min(delay * _GROWTH, _LONGEST)
     raise DeploymentFailed(
         f"CloudFormation did not finish the change set in {_PATIENCE:.0f} s",
         hint="plan without --change-set",

@@ -10,11 +10,11 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import click
 
 from fairway.cli.edits import Edits
+from fairway.cli.interrupts import interrupted_by
 from fairway.cli.options import directory_option
 from fairway.cli.render.human import say, say_next, show_status
 from fairway.cli.render.logs import show_invocations
@@ -31,6 +31,8 @@ from fairway.operate.status import read_status
 from fairway.plan import Action
 from fairway.route import apply_plan, load_app, plan_app, prepare_apply
 
+# A closed terminal and `kill` end it as Ctrl-C does.
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LOG_PAUSE = 0.25  # seconds between questions for log lines
 
 
@@ -51,7 +53,7 @@ def command(detach: bool, verbose: bool, directory: Path) -> None:
         return
     load_app(directory)
     state = state_directory(directory)
-    with _watch_alone(state), _interrupted_by_signals():
+    with _watch_alone(state), interrupted_by(*_ENDING):
         ours = find_cloud(state) is None
         try:
             with Edits(directory.resolve()) as edits:
@@ -98,22 +100,6 @@ def _watch_alone(state: Path) -> Iterator[None]:
                 hint="see its terminal; `fairway status` and `fairway logs` work beside it",
             ) from error
         yield
-
-
-@contextlib.contextmanager
-def _interrupted_by_signals() -> Iterator[None]:
-    """A closed terminal and `kill` end it as Ctrl-C does, so that nothing is left running."""
-
-    def interrupt(number: int, frame: Any) -> None:
-        raise KeyboardInterrupt
-
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, interrupt) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _leave(state: Path, *, ours: bool) -> None:
