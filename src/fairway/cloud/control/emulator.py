@@ -14,7 +14,6 @@ import importlib
 import logging
 import os
 import socket
-import sys
 import tempfile
 import threading
 import time
@@ -26,7 +25,9 @@ from typing import Any
 import uvicorn
 
 from fairway.cloud.control.durable.stores import State
+from fairway.cloud.control.left_out import leave_out
 from fairway.cloud.control.logs import Line
+from fairway.cloud.control.service_imports import ServiceImports, find_module
 from fairway.cloud.control.settings import CloudSettings
 
 Scope = MutableMapping[str, Any]
@@ -37,6 +38,9 @@ Kept = Callable[[str, Any], State]
 
 _FIRST = ("dynamodb", "s3", "lambda_svc", "alb", "apigateway", "cloudwatch_logs")
 _ENGINE = "cloudformation"
+_SERVICES = "ministack.services"
+_KEYED = ("secretsmanager", "ssm")
+"""Small, and their stores are followed in a way that a thread in them would not survive."""
 
 KEPT_LINES = 10_000
 """Lines that a log group keeps at least: without an end they would fill the memory."""
@@ -79,6 +83,7 @@ class Emulator:
         self._serving: asyncio.Task[None] | None = None
         self._starting: asyncio.Task[None] | None = None
         self._is_imported = False
+        self._imports = ServiceImports(_SERVICES)
         self.engine_ready = asyncio.Event()
         self.engine_failure: BaseException | None = None
 
@@ -87,7 +92,9 @@ class Emulator:
 
         known: services that kept has something of.
         """
-        self._app = importlib.import_module("ministack.app")
+        self._imports.install()
+        with leave_out("hypercorn"):
+            self._app = importlib.import_module("ministack.app")
         self._is_imported = False
         responses = importlib.import_module("ministack.core.responses")
         responses.set_request_account_id(self._settings.access_key)
@@ -119,11 +126,12 @@ class Emulator:
         loop.set_default_executor(ThreadPoolExecutor(32, thread_name_prefix="control"))
 
         def load() -> None:
-            importlib.import_module("ministack.services.cloudformation")
-            self._app._get_module(_ENGINE)
             self._app._get_module("eventbridge").start_scheduler()
             self._app._get_module("scheduler").start_scheduler()
-            patch()
+            with self._imports.put_off(_ENGINE, *_KEYED):
+                importlib.import_module(f"{_SERVICES}.{_ENGINE}")
+                self._app._get_module(_ENGINE)
+                patch()
             self._restore(_ENGINE, kept)
 
         self._starting = loop.create_task(self._load_engine(load, settle))
@@ -198,16 +206,31 @@ class Emulator:
             module = self._app._loaded_modules.get(name)
             if module is None and (self._is_imported or self._starting is None):
                 # Imported by another service; while a thread imports, it may be half done.
-                module = sys.modules.get(f"ministack.services.{name}")
+                module = self._imports.find_imported(name)
             if service == _ENGINE and not self._is_imported:
                 continue  # not restored yet
             if module is not None and hasattr(module, "load_persisted_state"):
-                found[service] = module
+                found[service] = find_module(module)
         return found
 
+    def watch_imports(self, watch: Callable[[str, Any], None]) -> None:
+        """Call watch(service, module) when a service is imported, before anything is stored in it.
+
+        Watch runs in the importing thread.
+        """
+        names: dict[str, str] = {}
+        for service, name in self._app._state_map.items():
+            names.setdefault(name, service)
+
+        def note_import(name: str, module: Any) -> None:
+            if name in names and hasattr(module, "load_persisted_state"):
+                watch(names[name], module)
+
+        self._imports.imported = note_import
+
     def count_modules(self) -> int:
-        """How many services were imported for a request, or by us."""
-        return len(self._app._loaded_modules)
+        """A number that grows whenever services are imported, by whomever."""
+        return len(self._app._loaded_modules) + self._imports.count
 
     def read_snapshots(self) -> dict[str, State]:
         """What an earlier version kept: one file for each service."""

@@ -172,7 +172,7 @@ class Services:
         if service == "sqs":
             self._queues = Queues(module, self._encode, self._hook)
             self._queues.install(self.notes, written)
-            self._watch(service, module)
+            self.watch(service, module)
             return
         if service in _KEYED:
             self._keyed[service] = self._key(service, module, _KEYED[service])
@@ -201,7 +201,7 @@ class Services:
             self._keyed[name] = self._key(name, module, _UNKEPT[service])
         known = {} if service in self.snapshots else self._known
         self._whole[service] = WholeService(service, read, self._scopes, self._encode, known)
-        self._watch(service, module)
+        self.watch(service, module)
 
     def _include(self, source: lists.RecordLists, written: bool) -> None:
         if written:
@@ -212,8 +212,8 @@ class Services:
         stores = {name: getattr(module, f"_{name}") for name in names}
         return KeyedService(service, stores, self._scopes, self._encode, self.notes)
 
-    def _watch(self, service: str, module: Any) -> None:
-        """Note what happens to the module's stores."""
+    def watch(self, service: str, module: Any) -> None:
+        """Note what happens to the module's stores. On any thread, while none is in the module."""
         package = [module]
         if hasattr(module, "__path__"):
             prefix = f"{module.__name__}."
@@ -288,6 +288,8 @@ class Services:
 
     def list_due(self, everything: bool = False) -> list[str]:
         """Services that a sweep has to look at. everything: whatever it costs."""
+        if self._count() != self._counted:
+            self.follow_new()
         names = (self.notes.read | self.notes.written) & self._whole.keys()
         now = self._clock()
         return sorted(n for n in names if everything or self._next.get(n, 0.0) <= now)
