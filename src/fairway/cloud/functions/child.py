@@ -73,9 +73,17 @@ def arrange_path(code: str | None, packages: str) -> None:
 
 
 def run_runtime(code: str, packages: str, handler: str) -> NoReturn:
-    """Run awslambdaric as ``python -m awslambdaric HANDLER`` would, in this process."""
+    """Run awslambdaric as ``python -m awslambdaric HANDLER`` would, in this process.
+
+    But for one thing: for Python 3.12 and later it would ask for each invocation in a thread that
+    it starts for that, so that the main thread can take signals meanwhile. Nobody sends a worker
+    a signal that it could take, and the thread costs more than all else that the client does.
+    """
     arrange_path(code, packages)
     sys.argv = ["awslambdaric", handler]
+    from awslambdaric.lambda_config import LambdaConfigProvider
+
+    LambdaConfigProvider.SUPPORTED_THREADPOLLING_ENVS = frozenset()
     runpy.run_module("awslambdaric", run_name="__main__", alter_sys=True)
     sys.exit(0)
 
