@@ -8,6 +8,7 @@ account who comes through the service.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -57,25 +58,19 @@ class KeyNeed:
     is_managed: bool = False
 
 
-def find_key(action: str, resource: str, named: str = "") -> KeyNeed | None:
-    """The key that an action on a resource needs; None when it needs none.
-
-    named: a key that the request itself names, before that of the resource.
-    """
+def find_key(action: str, resource: str) -> KeyNeed | None:
+    """The key that an action on a resource needs; None when it needs none."""
     actions = NEEDS.get(action)
-    if actions is None:
+    # A shard iterator names its stream to the service alone.
+    if actions is None or not resource.startswith("arn:"):
         return None
     service = action.partition(":")[0]
-    known = resource.startswith("arn:")  # a shard iterator names its stream to the service alone
-    reference = named or (_READERS[service](resource, action) if known else "")
-    if not reference:
-        return None
-    return _describe(service, actions, reference, resource)
+    reference = _READERS[service](resource, action)
+    return describe_need(service, actions, reference, resource) if reference else None
 
 
-def _describe(
-    service: str, actions: tuple[str, ...], reference: str, resource: str
-) -> KeyNeed | None:
+def describe_need(service: str, actions: tuple[str, ...], reference: str, resource: str) -> KeyNeed:
+    """What a service asks of a key for a resource. reference: the key's id, ARN or alias."""
     from ministack.core import responses
     from ministack.services import kms
 
@@ -112,6 +107,8 @@ def _describe_encryption(service: str, resource: str, account: str) -> dict[str,
             pairs = {"aws:s3:arn": resource}
         case "kinesis":
             pairs = {"aws:kinesis:arn": resource}
+        case "ssm":
+            pairs = {"parameter_arn": resource}
         case _:
             pairs = {"secretarn": resource}
     return {start + name: value for name, value in pairs.items()}
@@ -193,7 +190,11 @@ def _read_stream(arn: str, action: str) -> str:
     return str(stream.get("KeyId") or "") if stream.get("EncryptionType") == "KMS" else ""
 
 
-_ALGORITHM = "x-amz-server-side-encryption"
+ALGORITHM = "x-amz-server-side-encryption"
+"""The header of S3 that says how an object is encrypted, and the start of those beside it."""
+
+KEY_ID = f"{ALGORITHM}-aws-kms-key-id"
+"""The header of S3 that names the key."""
 
 
 def _read_object(arn: str, action: str) -> str:
@@ -206,9 +207,14 @@ def _read_object(arn: str, action: str) -> str:
         headers = s3._stored_sse_headers(found)
     else:
         headers = s3._bucket_default_sse_headers(bucket)
-    if headers.get(_ALGORITHM) != "aws:kms":
+    return read_headers(headers)
+
+
+def read_headers(headers: Mapping[str, str]) -> str:
+    """The key that an object's headers name; "" for one without."""
+    if headers.get(ALGORITHM) != "aws:kms":
         return ""
-    return str(headers.get(f"{_ALGORITHM}-aws-kms-key-id") or "alias/aws/s3")
+    return str(headers.get(KEY_ID) or "alias/aws/s3")
 
 
 def _read_secret(arn: str, action: str) -> str:
@@ -233,9 +239,14 @@ BAD_REQUESTS = frozenset(
         ("dynamodb", ""),
         ("dynamodb", "AccessDeniedException"),
         ("kinesis", "KMSAccessDeniedException"),
+        ("s3", "KMS.DisabledException"),
+        ("s3", "KMS.KMSInvalidStateException"),
+        ("s3", "KMS.NotFoundException"),
         ("secretsmanager", "AccessDeniedException"),
         ("sns", "KMSAccessDenied"),
         ("sqs", "KMS.AccessDeniedException"),
+        ("ssm", "AccessDeniedException"),
+        ("ssm", "InvalidKeyId"),
     }
 )
 """Services and codes of denials that come with status 400; "" is a policy's plain denial."""
@@ -251,6 +262,8 @@ def word_refusal(service: str, refused: Denial) -> tuple[str, str]:
         f"{refused.resource} because no identity-based policy allows the {refused.action} action"
     )
     match service:
+        case "ssm":
+            return "AccessDeniedException", why
         case "dynamodb":
             return "AccessDeniedException", f"KMS key access denied error: {why}"
         case "sqs":
@@ -263,3 +276,27 @@ def word_refusal(service: str, refused: Denial) -> tuple[str, str]:
             return "AccessDeniedException", "Access to KMS is not allowed"
         case _:
             return "AccessDenied", why
+
+
+def word_unusable(service: str, need: KeyNeed) -> tuple[str, str]:
+    """The same when the key does not exist, or is not enabled."""
+    why, message = _explain_state(need.key)
+    match service:
+        case "s3":
+            return f"KMS.{why}", message
+        case "ssm":
+            return "InvalidKeyId", message
+    code, _ = word_refusal(service, Denial("", need.actions[0], need.key))
+    return code, f"{need.key} does not exist or is not enabled."
+
+
+def _explain_state(key: str) -> tuple[str, str]:
+    """AWS KMS's own code and words for a key that it will not use."""
+    from ministack.services import kms
+
+    record = kms._resolve_key(key)
+    answer = kms._check_key_state(record) if record else None
+    if answer is None:
+        return "NotFoundException", f"Invalid keyId '{key}'"
+    told = json.loads(answer[2])
+    return str(told["__type"]), str(told["message"])
