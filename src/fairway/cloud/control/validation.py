@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
+from fairway.cloud.control.metrics.cloudwatch import find_early_refusal
 from fairway.cloud.control.properties import find_problems, word_problems
 from fairway.cloud.control.references import find_fault
 from fairway.cloud.control.schemas import load_schema
@@ -20,6 +21,10 @@ _EXTRA_ATTRIBUTES = {
     "AWS::EC2::SecurityGroup": frozenset({"VpcId"}),
     "AWS::SQS::Queue": frozenset({"QueueName"}),
 }
+
+
+_REFUSED: dict[str, Callable[[Any], str | None]] = {"AWS::CloudWatch::Alarm": find_early_refusal}
+"""What the local cloud does not do, by types whose properties tell it before anything is made."""
 
 
 def patch_validation() -> None:
@@ -153,9 +158,12 @@ def _find_schema_faults(definitions: Any, ordered: Any, conditions: Any) -> list
         schema = load_schema(kind, get_region())
         if schema is None or (condition and not conditions.get(condition, True)):
             continue
-        problems = find_problems(schema, resource.get("Properties") or {})
+        properties = resource.get("Properties") or {}
+        problems = find_problems(schema, properties)
         if problems:
             faults.append((logical_id, kind, word_problems(logical_id, problems)))
+        elif kind in _REFUSED and (reason := _REFUSED[kind](properties)):
+            faults.append((logical_id, kind, reason))
     return faults
 
 

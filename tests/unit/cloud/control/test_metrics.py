@@ -291,6 +291,27 @@ def test_bad_requests_are_refused(changes: dict[str, Any]) -> None:
         make_answers().get_statistics(HOME, {**ASKED, **changes})
 
 
+@pytest.mark.parametrize("period", ["abc", "1m", "6.5", 60.5, [], "٦٠"])
+def test_a_period_that_is_no_number_is_a_validation_error(period: Any) -> None:
+    with pytest.raises(Refused) as refused:
+        make_answers().get_statistics(HOME, {**ASKED, "Statistics": ["Sum"], "Period": period})
+    assert refused.value.code == "ValidationError"
+    assert "at 'period'" in str(refused.value)
+
+
+@pytest.mark.parametrize("period", [0, "0", -60, "-60"])
+def test_a_period_that_cloudwatch_does_not_have_is_refused(period: Any) -> None:
+    with pytest.raises(Refused, match="must be 1, 5, 10"):
+        make_answers().get_statistics(HOME, {**ASKED, "Statistics": ["Sum"], "Period": period})
+
+
+@pytest.mark.parametrize("period", ["120", 120.0, 120])
+def test_a_period_is_read_in_every_protocol(period: Any) -> None:
+    asked = {**ASKED, "Statistics": ["Sum"], "Period": period}
+    found = make_answers((60, 1.0)).get_statistics(HOME, asked)["Datapoints"]
+    assert [point["Sum"] for point in found] == [1.0]
+
+
 def test_metrics_are_listed_by_dimension_and_in_pages() -> None:
     store = MetricStore()
     for number in range(700):

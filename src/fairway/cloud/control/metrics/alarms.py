@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from fairway.cloud.control.metrics.queries import Query, find_period
 from fairway.cloud.control.metrics.reading import Value
 
 State = Literal["OK", "ALARM", "INSUFFICIENT_DATA"]
@@ -39,7 +40,8 @@ _WORDS = {
 class Rule:
     """What an alarm watches for. period: seconds. needed: datapoints to alarm.
 
-    missing: how missing data counts: missing, ignore, breaching or notBreaching.
+    missing: how missing data counts: missing, ignore, breaching or notBreaching. queries:
+    metrics and expressions, instead of one metric.
     """
 
     namespace: str
@@ -53,6 +55,7 @@ class Rule:
     threshold: float
     comparison: str
     missing: str
+    queries: tuple[Query, ...] = ()
 
     @property
     def step(self) -> int:
@@ -76,25 +79,35 @@ class Verdict:
 
 def read_rule(alarm: Mapping[str, Any]) -> Rule | None:
     """An alarm's record as a rule; None for one that cannot be evaluated here."""
-    if alarm.get("ComparisonOperator") not in _COMPARE or not alarm.get("MetricName"):
+    queries = tuple(alarm.get("Metrics") or ())
+    if alarm.get("ComparisonOperator") not in _COMPARE:
+        return None
+    if not queries and not alarm.get("MetricName"):
         return None
     periods = int(alarm.get("EvaluationPeriods") or 1)
     is_dynamo = alarm.get("Namespace") == "AWS/DynamoDB"  # these always ignore missing data
     return Rule(
         namespace=str(alarm.get("Namespace") or ""),
-        name=str(alarm["MetricName"]),
+        name=str(alarm.get("MetricName") or ""),
         dimensions=tuple(
             sorted((str(d["Name"]), str(d["Value"])) for d in alarm.get("Dimensions") or ())
         ),
-        statistic=str(alarm.get("ExtendedStatistic") or alarm.get("Statistic") or "Average"),
+        statistic=_name_statistic(alarm),
         unit=str(alarm.get("Unit") or ""),
-        period=int(alarm.get("Period") or 60),
+        period=find_period(queries) if queries else int(alarm.get("Period") or 60),
         periods=periods,
         needed=int(alarm.get("DatapointsToAlarm") or periods),
         threshold=float(alarm.get("Threshold") or 0.0),
         comparison=str(alarm["ComparisonOperator"]),
         missing="ignore" if is_dynamo else str(alarm.get("TreatMissingData") or "missing"),
+        queries=queries,
     )
+
+
+def _name_statistic(alarm: Mapping[str, Any]) -> str:
+    if alarm.get("Metrics"):
+        return ""
+    return str(alarm.get("ExtendedStatistic") or alarm.get("Statistic") or "Average")
 
 
 def judge(rule: Rule, values: Sequence[Value | None], old: State, now: float) -> Verdict | None:
@@ -162,15 +175,16 @@ def _describe(rule: Rule, used: Sequence[Value], now: float) -> str:
     data: dict[str, Any] = {"version": "1.0", "queryDate": format_time(now)}
     if used:
         data["startDate"] = format_time(used[0].start)
+    if rule.statistic:
+        data["statistic"] = rule.statistic
     data |= {
-        "statistic": rule.statistic,
         "period": rule.period,
         "recentDatapoints": [value.value for value in used],
         "threshold": rule.threshold,
         "evaluatedDatapoints": [
             {
                 "timestamp": format_time(value.start),
-                "sampleCount": value.samples,
+                **({"sampleCount": value.samples} if value.samples else {}),
                 "value": value.value,
             }
             for value in reversed(used)

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
+from fairway.cloud.control.metrics.queries import (
+    evaluate,
+    read_metric,
+    read_series,
+    returns_data,
+)
 from fairway.cloud.control.metrics.reading import (
     BASIC,
     MetricReader,
@@ -12,12 +19,12 @@ from fairway.cloud.control.metrics.reading import (
     name_statistic,
     take_statistic,
 )
-from fairway.cloud.control.metrics.store import Metric, name_dimensions
+from fairway.cloud.control.metrics.series import ExpressionFault, Grid, TimeSeries
+from fairway.cloud.control.metrics.store import Metric
 
 Request = Mapping[str, Any]
 MOST_DATAPOINTS = 1440  # "GetMetricStatistics": in one call
 _PAGE = 500  # "ListMetrics": results in one call
-_MATH = "The local cloud does not evaluate metric math; ask for the metrics themselves."
 
 
 class Refused(Exception):
@@ -36,7 +43,7 @@ class MetricAnswers:
 
     def get_statistics(self, scope: Scope, request: Request) -> dict[str, Any]:
         """GetMetricStatistics."""
-        metric = _read_metric(request)
+        metric = read_metric(request)
         period, start, end = _read_range(request, request.get("Period"))
         wanted = [str(s) for s in request.get("Statistics") or ()]
         extended = [str(s) for s in request.get("ExtendedStatistics") or ()]
@@ -71,34 +78,38 @@ class MetricAnswers:
 
     def get_data(self, scope: Scope, request: Request) -> dict[str, Any]:
         """GetMetricData. The newest values come first unless ScanBy says otherwise."""
+        queries: list[Request] = list(request.get("MetricDataQueries") or ())
         results = []
-        for query in request.get("MetricDataQueries") or ():
-            if query.get("ReturnData") not in (False, "false"):
-                results.append(self._answer_query(scope, request, query))
+        for query in queries:
+            if returns_data(query):
+                try:
+                    results += self._answer_query(scope, request, queries, query)
+                except ExpressionFault as fault:
+                    name = query.get("Id")
+                    text = f"Error in expression '{name}': {fault}"
+                    raise Refused("ValidationError", text) from None
         return {"MetricDataResults": results, "Messages": []}
 
-    def _answer_query(self, scope: Scope, request: Request, query: Request) -> dict[str, Any]:
-        result: dict[str, Any] = {"Id": query.get("Id") or "", "Timestamps": [], "Values": []}
-        if query.get("Expression"):
-            result["Label"] = query.get("Label") or result["Id"]
-            messages = [{"Code": "ArithmeticError", "Value": _MATH}]
-            return {**result, "StatusCode": "InternalError", "Messages": messages}
-        wanted = query.get("MetricStat") or {}
-        metric = _read_metric(wanted.get("Metric") or {})
-        statistic = name_statistic(str(wanted.get("Stat") or ""))
-        if statistic is None:
-            raise Refused("ValidationError", f"The value {wanted.get('Stat')} is not a statistic")
-        period, start, end = _read_range(request, wanted.get("Period"))
-        unit = str(wanted.get("Unit") or "")
-        found = self._reader.read_periods(scope, metric, period, start, end, unit)
-        values = [(at, take_statistic(measure, statistic)) for at, measure in found.items()]
-        if request.get("ScanBy") != "TimestampAscending":
-            values.reverse()
-        for at, value in values:
-            if value is not None:
-                result["Timestamps"].append(at)
-                result["Values"].append(value)
-        return {**result, "Label": query.get("Label") or metric.name, "StatusCode": "Complete"}
+    def _answer_query(
+        self, scope: Scope, request: Request, queries: list[Request], query: Request
+    ) -> list[dict[str, Any]]:
+        """One result, or one for each time series of an expression that has several."""
+        name = str(query.get("Id") or "")
+        period, start, end = _read_range(request, _find_period(queries, query))
+        grid = Grid(start, period, -(-(end - start) // period))
+        if not query.get("Expression"):
+            series = read_series(self._reader, scope, query, grid)
+            return [_describe_result(request, name, series.label, series)]
+        value = evaluate(self._reader, scope, queries, grid, name)
+        label = query.get("Label")
+        if isinstance(value, TimeSeries):
+            return [_describe_result(request, name, str(label or name), value)]
+        if not isinstance(value, list):
+            raise ExpressionFault("The result must be a time series, but it is a single number")
+        return [
+            _describe_result(request, name, " ".join(filter(None, (label, each.label))), each)
+            for each in value
+        ]
 
     def list_metrics(self, scope: Scope, request: Request) -> dict[str, Any]:
         """ListMetrics, by pages."""
@@ -144,18 +155,45 @@ def _describe_metric(metric: Metric) -> dict[str, Any]:
     }
 
 
-def _read_metric(request: Request) -> Metric:
-    dimensions = {str(d["Name"]): str(d["Value"]) for d in request.get("Dimensions") or ()}
-    return Metric(
-        str(request.get("Namespace") or ""),
-        str(request.get("MetricName") or ""),
-        name_dimensions(dimensions),
-    )
+def _describe_result(request: Request, name: str, label: str, series: TimeSeries) -> dict[str, Any]:
+    points = sorted(series.points.items(), reverse=request.get("ScanBy") != "TimestampAscending")
+    return {
+        "Id": name,
+        "Label": label,
+        "Timestamps": [at for at, _ in points],
+        "Values": [value for _, value in points],
+        "StatusCode": "Complete",
+    }
+
+
+def _find_period(queries: list[Request], query: Request) -> object:
+    """A query's own period; an expression's is that of the list's metrics, if they agree."""
+    if not query.get("Expression"):
+        return (query.get("MetricStat") or {}).get("Period")
+    periods = {str(q["MetricStat"].get("Period") or 60) for q in queries if q.get("MetricStat")}
+    if len(periods) > 1:
+        raise ExpressionFault(
+            "The local cloud evaluates expressions over metrics of one period only, but they "
+            f"have {', '.join(sorted(periods))}"
+        )
+    return periods.pop() if periods else query.get("Period")
+
+
+def _read_period(period: object) -> int:
+    """Whole seconds, as a number or as the Query protocol's text."""
+    text = str(period).removesuffix(".0")
+    if not re.fullmatch(r"-?\d{1,18}", text, re.ASCII):
+        raise Refused(
+            "ValidationError",
+            f"1 validation error detected: Value '{period}' at 'period' failed to satisfy "
+            "constraint: Member must be an integer",
+        )
+    return int(text)
 
 
 def _read_range(request: Request, period: object) -> tuple[int, int, int]:
     """Period, start and end in seconds; the start is rounded down to a period."""
-    seconds = int(str(period or 60))
+    seconds = _read_period(60 if period in (None, "") else period)
     if seconds < 1 or (seconds % 60 and seconds not in (1, 5, 10, 20, 30)):
         raise Refused(
             "InvalidParameterValue",

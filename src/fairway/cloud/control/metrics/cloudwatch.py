@@ -12,7 +12,9 @@ from xml.sax.saxutils import escape
 from fairway.cloud.control.metrics.alarms import format_time
 from fairway.cloud.control.metrics.answers import MetricAnswers, Refused
 from fairway.cloud.control.metrics.notices import Change
+from fairway.cloud.control.metrics.queries import ALONE, check_alarm, normalize_queries
 from fairway.cloud.control.metrics.reading import Scope
+from fairway.cloud.control.metrics.series import ExpressionFault
 from fairway.cloud.control.metrics.watch import Announcer
 
 _EVICTION = 60.0
@@ -202,20 +204,77 @@ def patch_alarms(announcer: Announcer) -> None:
 
     def put_metric_alarm(params: Any, data: Any, is_cbor: bool, is_json: bool = False) -> Any:
         request = data if is_cbor or is_json else read_query(params)
-        if request.get("Metrics") or request.get("ThresholdMetricId"):
-            text = (
-                "The local cloud does not evaluate metric math or anomaly detection: alarms "
-                "need a MetricName with a Statistic or an ExtendedStatistic."
-            )
+        reason = find_refusal(request, responses.get_account_id())
+        if reason:
             return cloudwatch._error(
-                "ValidationError", text, 400, use_json=is_json, use_cbor=is_cbor
+                "ValidationError", reason, 400, use_json=is_json, use_cbor=is_cbor
             )
-        return original(params, data, is_cbor, is_json)
+        answer = original(params, data, is_cbor, is_json)
+        if answer[0] == 200 and request.get("Metrics"):
+            name = str(request["AlarmName"])
+            cloudwatch._alarms[name] = describe_math(cloudwatch._alarms[name], request)
+        return answer
 
     cloudwatch._put_metric_alarm = put_metric_alarm
     cloudwatch._evaluate_alarm = lambda alarm: None
     cloudwatch._evaluate_all_alarms = lambda: None
     cloudwatch._dispatch_alarm_actions = dispatch
+
+
+def find_refusal(alarm: Mapping[str, Any], account: str = "") -> str | None:
+    """Why an alarm cannot be made, as far as its metrics and expressions say; or None."""
+    if alarm.get("ThresholdMetricId"):
+        return (
+            "The local cloud does not evaluate anomaly detection: an alarm needs a Threshold, and "
+            "no ThresholdMetricId."
+        )
+    try:
+        if alarm.get("Metrics"):
+            check_alarm(alarm, account)
+    except ExpressionFault as fault:
+        return f"Invalid metrics list: {fault}"
+    return None
+
+
+def find_early_refusal(properties: Mapping[str, Any]) -> str | None:
+    """The same of a template's alarm, whose values may not be known yet."""
+    return None if _has_functions(properties.get("Metrics")) else find_refusal(properties)
+
+
+def _has_functions(value: Any) -> bool:
+    """Whether a template's function stands anywhere but in dimensions, which decide nothing."""
+    if isinstance(value, Mapping):
+        return any(
+            key == "Ref" or key.startswith("Fn::") or (key != "Dimensions" and _has_functions(own))
+            for key, own in value.items()
+        )
+    return isinstance(value, list) and any(_has_functions(each) for each in value)
+
+
+def describe_math(record: Mapping[str, Any], alarm: Mapping[str, Any]) -> dict[str, Any]:
+    """A record that ministack made of an alarm, with its list of metrics instead of one metric."""
+    kept = {k: v for k, v in record.items() if k not in ALONE}
+    return {**kept, "Metrics": normalize_queries(alarm["Metrics"])}
+
+
+def patch_declared_alarms() -> None:
+    """A template's alarm may have Metrics. Call once the CloudFormation engine is imported."""
+    from ministack.core.responses import get_account_id
+    from ministack.services.cloudformation import provisioners
+
+    original = provisioners._cw_metric_alarm_record
+
+    def make_record(name: str, props: Mapping[str, Any]) -> dict[str, Any]:
+        reason = find_refusal(props, get_account_id())
+        if reason:
+            raise ValueError(reason)
+        if not props.get("Metrics"):
+            return dict(original(name, props))
+        named = {k: v for k, v in props.items() if k != "Metrics"}
+        record = original(name, {**named, "MetricName": "-", "Namespace": "-"})
+        return describe_math(record, props)
+
+    provisioners._cw_metric_alarm_record = make_record
 
 
 def make_starter(loop: asyncio.AbstractEventLoop) -> Callable[[Awaitable[None]], None]:

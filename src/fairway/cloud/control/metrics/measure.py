@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
+from typing import Any
 
 _STEP = math.log(1.02)
 _ZERO = -32768
@@ -95,6 +96,14 @@ class Measure:
             counts = [min(self._spread[place], 0xFFFFFFFF) for place in places]
             self._spread = (array("h", places), array("I", counts))
 
+    def describe(self) -> list[Any]:
+        """All of it as plain JSON, for `read_measure`."""
+        basic = [self.count, self.total, self.low, self.high]
+        if self.is_vague or self._spread is None:
+            return [*basic, int(self.is_vague)]
+        buckets = sorted(self._list_buckets())
+        return [*basic, 0, [place for place, _ in buckets], [times for _, times in buckets]]
+
     def _open(self) -> dict[int, int]:
         if not isinstance(self._spread, dict):
             self._spread = dict(self._list_buckets())
@@ -106,6 +115,16 @@ class Measure:
         if self._spread is not None:
             return list(zip(*self._spread, strict=True))
         return [(_find_bucket(self.low), self.count)] if self.count else []
+
+
+def read_measure(row: list[Any]) -> Measure:
+    """The inverse of `Measure.describe`; packed."""
+    measure = Measure()
+    measure.count, measure.total, measure.low, measure.high = row[:4]
+    measure.is_vague = bool(row[4])
+    if len(row) > 5:
+        measure._spread = (array("h", row[5]), array("I", row[6]))
+    return measure
 
 
 def measure_repeated(value: float, times: int) -> Measure:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable
+from itertools import count
 from typing import Protocol
 
+from fairway.cloud.control.journal_format import Groups
 from fairway.cloud.control.metrics import cloudwatch
 from fairway.cloud.control.metrics.answers import MetricAnswers
 from fairway.cloud.control.metrics.invocations import InvocationMetrics
+from fairway.cloud.control.metrics.keeping import MetricKeeper
 from fairway.cloud.control.metrics.notices import AlarmActions, Change, publish_to_topic
 from fairway.cloud.control.metrics.queues import QueueMetrics, patch_queues
 from fairway.cloud.control.metrics.reading import MetricReader, Scope
@@ -22,6 +26,9 @@ from fairway.cloud.control.metrics.watch import AlarmWatch, Announcer
 _log = logging.getLogger(__name__)
 TICK = 1.0
 """Seconds that what was measured may wait before alarms see it; readers need not wait."""
+
+KEEP = 15
+"""Ticks between writes of what was measured: a kill costs at most so much of it."""
 
 
 class Gauge(Protocol):
@@ -38,11 +45,15 @@ class Meter:
         self,
         home: Scope,
         is_detailed: Callable[[str, str, str], bool],
+        append: Callable[[list[bytes]], None],
         clock: Callable[[], float] = time.time,
     ) -> None:
+        """append: writes records to the journal, or raises OSError."""
         self._clock = clock
         self._home = home
         self._store = MetricStore()
+        self._keeper = MetricKeeper(self._store, append)
+        self._resumed: float | None = None
         self.requests = RequestMetrics(clock, is_detailed)
         self.invocations = InvocationMetrics(clock)
         self._queues, self._tables = QueueMetrics(clock), TableMetrics(clock)
@@ -53,6 +64,12 @@ class Meter:
             self._tables,
         )
         self._ticking: asyncio.Task[None] | None = None
+
+    def restore(self, groups: Groups) -> None:
+        """Go on with what the journal holds; it is taken out of it."""
+        if groups:
+            self._resumed = self._clock()
+        self._keeper.restore(groups)
 
     def adopt(
         self,
@@ -73,7 +90,9 @@ class Meter:
             announcer.announce(scope, change)
             cloudwatch.evaluate_composites(scope, change.alarm)
 
-        self._watch = AlarmWatch(reader, cloudwatch.list_alarms, take_change, self._clock)
+        self._watch = AlarmWatch(
+            reader, cloudwatch.list_alarms, take_change, self._clock, self._resumed
+        )
         cloudwatch.patch_reading(MetricAnswers(reader))
         cloudwatch.patch_writing()
         cloudwatch.patch_alarms(announcer)
@@ -86,21 +105,37 @@ class Meter:
 
     def flush(self) -> None:
         """Make everything measured readable."""
+        for _ in self._keeper.load():
+            pass
         for gauge in self._gauges:
             gauge.flush(self._store)
         self._store.fold(self._clock())
 
     async def _tick(self) -> None:
-        while True:
+        for ticks in count(1):
             await asyncio.sleep(TICK)
             try:
+                for _ in self._keeper.load():
+                    await asyncio.sleep(0)
                 self.flush()
                 self._watch.evaluate_due()
+                if ticks % KEEP == 0:
+                    await self._keep()
             except Exception:
                 _log.exception("metrics or alarms could not be brought up to date")
 
+    async def _keep(self) -> None:
+        with contextlib.suppress(OSError):  # tried again; requests that change something tell it
+            for _ in self._keeper.write():
+                await asyncio.sleep(0)
+
     async def stop(self) -> None:
-        """Stop ticking."""
+        """Stop ticking, and write the last of it."""
         if self._ticking is not None:
             self._ticking.cancel()
             await asyncio.gather(self._ticking, return_exceptions=True)
+            try:
+                self.flush()
+                await self._keep()
+            except Exception:  # the rest of the cloud must end in order
+                _log.exception("the last measurements could not be written")

@@ -109,6 +109,37 @@ def make_message(change: Change) -> str:
 
 
 def _describe_trigger(alarm: Alarm) -> dict[str, Any]:
+    trigger = {"Metrics": _list_queries(alarm)} if alarm.get("Metrics") else _describe_own(alarm)
+    trigger |= {
+        "EvaluationPeriods": alarm.get("EvaluationPeriods"),
+        "ComparisonOperator": alarm.get("ComparisonOperator"),
+        "Threshold": alarm.get("Threshold"),
+        "TreatMissingData": alarm.get("TreatMissingData") or "missing",
+        "EvaluateLowSampleCountPercentile": alarm.get("EvaluateLowSampleCountPercentile") or "",
+    }
+    if alarm.get("DatapointsToAlarm"):
+        trigger["DatapointsToAlarm"] = alarm["DatapointsToAlarm"]
+    return trigger
+
+
+def _list_queries(alarm: Alarm) -> list[dict[str, Any]]:
+    """An alarm's metrics and expressions, with dimensions as in all messages."""
+    found = []
+    for query in alarm["Metrics"]:
+        told = dict(query)
+        if told.get("MetricStat"):
+            metric = told["MetricStat"]["Metric"]
+            own = {**metric, "Dimensions": _list_dimensions(metric)}
+            told["MetricStat"] = {**told["MetricStat"], "Metric": own}
+        found.append(told)
+    return found
+
+
+def _list_dimensions(metric: Mapping[str, Any]) -> list[dict[str, str]]:
+    return [{"value": d["Value"], "name": d["Name"]} for d in metric.get("Dimensions") or ()]
+
+
+def _describe_own(alarm: Alarm) -> dict[str, Any]:
     trigger: dict[str, Any] = {
         "MetricName": alarm.get("MetricName"),
         "Namespace": alarm.get("Namespace"),
@@ -119,21 +150,11 @@ def _describe_trigger(alarm: Alarm) -> dict[str, Any]:
         name = str(alarm.get("Statistic") or "Average")
         upper = "SAMPLE_COUNT" if name == "SampleCount" else name.upper()
         trigger |= {"StatisticType": "Statistic", "Statistic": upper}
-    trigger |= {
+    return trigger | {
         "Unit": alarm.get("Unit"),
-        "Dimensions": [
-            {"value": d["Value"], "name": d["Name"]} for d in alarm.get("Dimensions") or ()
-        ],
+        "Dimensions": _list_dimensions(alarm),
         "Period": alarm.get("Period"),
-        "EvaluationPeriods": alarm.get("EvaluationPeriods"),
-        "ComparisonOperator": alarm.get("ComparisonOperator"),
-        "Threshold": alarm.get("Threshold"),
-        "TreatMissingData": alarm.get("TreatMissingData") or "missing",
-        "EvaluateLowSampleCountPercentile": alarm.get("EvaluateLowSampleCountPercentile") or "",
     }
-    if alarm.get("DatapointsToAlarm"):
-        trigger["DatapointsToAlarm"] = alarm["DatapointsToAlarm"]
-    return trigger
 
 
 def make_event(change: Change) -> str:
@@ -147,7 +168,7 @@ def make_event(change: Change) -> str:
     if alarm.get("AlarmRule"):
         configuration["alarmRule"] = alarm["AlarmRule"]
     else:
-        configuration["metrics"] = [_describe_metric(alarm)]
+        configuration["metrics"] = [_describe_metric(query) for query in _name_queries(alarm)]
     event = {
         "source": "aws.cloudwatch",
         "alarmArn": alarm["AlarmArn"],
@@ -164,20 +185,34 @@ def make_event(change: Change) -> str:
     return json.dumps(event, ensure_ascii=False)
 
 
-def _describe_metric(alarm: Alarm) -> dict[str, Any]:
-    return {
-        "id": "m1",
-        "metricStat": {
+def _name_queries(alarm: Alarm) -> list[Mapping[str, Any]]:
+    """An alarm's metrics and expressions; one metric is a list too."""
+    if alarm.get("Metrics"):
+        return list(alarm["Metrics"])
+    metric = {name: alarm.get(name) for name in ("Namespace", "MetricName", "Dimensions")}
+    statistic = alarm.get("ExtendedStatistic") or alarm.get("Statistic")
+    asked = {"Metric": metric, "Period": alarm.get("Period"), "Stat": statistic}
+    return [{"Id": "m1", "MetricStat": asked, "ReturnData": True}]
+
+
+def _describe_metric(query: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {"id": query["Id"]}
+    if query.get("Expression"):
+        found["expression"] = query["Expression"]
+    if query.get("Label"):
+        found["label"] = query["Label"]
+    if asked := query.get("MetricStat"):
+        metric = asked["Metric"]
+        found["metricStat"] = {
             "metric": {
-                "namespace": alarm.get("Namespace"),
-                "name": alarm.get("MetricName"),
-                "dimensions": {d["Name"]: d["Value"] for d in alarm.get("Dimensions") or ()},
+                "namespace": metric.get("Namespace"),
+                "name": metric.get("MetricName"),
+                "dimensions": {d["Name"]: d["Value"] for d in metric.get("Dimensions") or ()},
             },
-            "period": alarm.get("Period"),
-            "stat": alarm.get("ExtendedStatistic") or alarm.get("Statistic"),
-        },
-        "returnData": True,
-    }
+            "period": asked.get("Period"),
+            "stat": asked.get("Stat"),
+        }
+    return {**found, "returnData": query["ReturnData"]}
 
 
 async def publish_to_topic(arn: str, subject: str, message: str) -> None:

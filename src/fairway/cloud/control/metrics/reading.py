@@ -23,7 +23,7 @@ _SHORT = {"sum": "Sum", "avg": "Average", "min": "Minimum", "max": "Maximum"}
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """One statistic of one period. start: epoch seconds."""
+    """One statistic of one period. start: epoch seconds; samples: 0 of an expression."""
 
     start: int
     value: float

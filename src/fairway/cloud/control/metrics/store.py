@@ -45,12 +45,17 @@ class Series:
         yield from sorted(self.minutes.items())
 
 
+Point = tuple[Metric, str, str, int]
+"""A metric, its unit, "m" or "h" for minute or hour, and the second that it began at."""
+
+
 class MetricStore:
     """All series. Used on the event loop only."""
 
     def __init__(self) -> None:
         self._series: dict[Metric, Series] = {}
         self._folded = 0
+        self._changed: set[Point] = set()
 
     def add(self, metric: Metric, unit: str, minute: int, measure: Measure) -> None:
         """Count values into the minute that began at this epoch second."""
@@ -64,6 +69,20 @@ class MetricStore:
                 last.pack()
             series.newest = max(series.newest, minute)
         known.merge(measure)
+        self._changed.add((metric, series.unit, "m", minute))
+
+    def adopt(self, metric: Metric, series: Series) -> None:
+        """Have these values for a metric: those that were kept."""
+        self._series[metric] = series
+
+    def take_changes(self) -> set[Point]:
+        """What was written, folded or forgotten since this was asked last."""
+        taken, self._changed = self._changed, set()
+        return taken
+
+    def note_changes(self, points: Iterable[Point]) -> None:
+        """These are to be told again."""
+        self._changed.update(points)
 
     def find(self, metric: Metric) -> Series | None:
         """The values of a metric."""
@@ -83,22 +102,28 @@ class MetricStore:
             return
         self._folded = int(now)
         for metric, series in list(self._series.items()):
-            _fold_series(series, now)
+            self._fold_series(metric, series, now)
             if not series.minutes and not series.hours:
-                del self._series[metric]
+                self._forget(metric)
         if len(self._series) > MOST_SERIES:
             ordered = sorted(self._series, key=lambda m: self._series[m].newest)
             for metric in ordered[: len(self._series) - MOST_SERIES]:
-                del self._series[metric]
+                self._forget(metric)
 
+    def _forget(self, metric: Metric) -> None:
+        series = self._series.pop(metric)
+        self.note_changes((metric, series.unit, "m", start) for start in series.minutes)
+        self.note_changes((metric, series.unit, "h", start) for start in series.hours)
 
-def _fold_series(series: Series, now: float) -> None:
-    for minute in [m for m in series.minutes if m < now - MINUTES_KEPT]:
-        hour = minute - minute % HOUR
-        series.hours.setdefault(hour, Measure()).merge(series.minutes.pop(minute))
-        series.hours[hour].pack()
-    for hour in [h for h in series.hours if h < now - HOURS_KEPT]:
-        del series.hours[hour]
+    def _fold_series(self, metric: Metric, series: Series, now: float) -> None:
+        for minute in [m for m in series.minutes if m < now - MINUTES_KEPT]:
+            hour = minute - minute % HOUR
+            series.hours.setdefault(hour, Measure()).merge(series.minutes.pop(minute))
+            series.hours[hour].pack()
+            self.note_changes((metric, series.unit, *p) for p in (("m", minute), ("h", hour)))
+        for hour in [h for h in series.hours if h < now - HOURS_KEPT]:
+            del series.hours[hour]
+            self._changed.add((metric, series.unit, "h", hour))
 
 
 def name_dimensions(dimensions: Mapping[str, str] | Iterable[tuple[str, str]]) -> Dimensions:

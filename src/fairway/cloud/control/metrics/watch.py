@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from fairway.cloud.control.metrics.alarms import Rule, State, format_time, judge, read_rule
 from fairway.cloud.control.metrics.notices import Change
+from fairway.cloud.control.metrics.queries import evaluate, find_watched
 from fairway.cloud.control.metrics.reading import (
     MetricReader,
     Scope,
@@ -17,6 +19,7 @@ from fairway.cloud.control.metrics.reading import (
     name_statistic,
     take_statistic,
 )
+from fairway.cloud.control.metrics.series import Grid, TimeSeries
 from fairway.cloud.control.metrics.store import Metric
 
 _log = logging.getLogger(__name__)
@@ -40,8 +43,11 @@ class AlarmWatch:
         alarms: Callable[[], list[tuple[Scope, Record]]],
         changed: Callable[[Scope, Change], None],
         clock: Callable[[], float] = time.time,
+        resumed: float | None = None,
     ) -> None:
+        """resumed: when the cloud came up again, for alarms of before."""
         self._reader = reader
+        self._resumed = resumed
         self._alarms = alarms
         self._changed = changed
         self._clock = clock
@@ -68,7 +74,7 @@ class AlarmWatch:
     def _evaluate(self, scope: Scope, alarm: Record, rule: Rule, end: int) -> None:
         values = self._read(scope, rule, end)
         old: State = alarm["StateValue"]
-        verdict = judge(rule, values, old, self._clock())
+        verdict = judge(self._excuse(rule, values, old, end), values, old, self._clock())
         if verdict is None or verdict.state == old:
             return
         before = {
@@ -85,12 +91,22 @@ class AlarmWatch:
         alarm["StateUpdatedTimestamp"] = alarm["StateTransitionedTimestamp"] = now
         self._changed(scope, Change(alarm, old, verdict.state, verdict.reason, now, before))
 
+    def _excuse(self, rule: Rule, values: Sequence[Value | None], old: State, end: int) -> Rule:
+        """The rule, which ignores missing data where the cloud was down: nobody measured."""
+        if self._resumed is None or old == "INSUFFICIENT_DATA":
+            return rule
+        missing = [n for n, value in enumerate(values) if value is None]
+        first = end - (len(values) - missing[0]) * rule.period if missing else end
+        return replace(rule, missing="ignore") if first < self._resumed else rule
+
     def _read(self, scope: Scope, rule: Rule, end: int) -> list[Value | None]:
+        begin = end - rule.looked_at * rule.period
+        if rule.queries:
+            return self._compute(scope, rule, Grid(begin, rule.period, rule.looked_at))
         statistic = name_statistic(rule.statistic)
         if statistic is None:
             return [None] * rule.looked_at
         metric = Metric(rule.namespace, rule.name, rule.dimensions)
-        begin = end - rule.looked_at * rule.period
         found = self._reader.read_periods(scope, metric, rule.period, begin, end, rule.unit)
         values: list[Value | None] = []
         for start in range(begin, end, rule.period):
@@ -99,6 +115,12 @@ class AlarmWatch:
             count = float(measure.count) if measure else 0.0
             values.append(None if value is None else Value(start, value, count))
         return values
+
+    def _compute(self, scope: Scope, rule: Rule, grid: Grid) -> list[Value | None]:
+        name = str(find_watched(rule.queries)["Id"])
+        found = evaluate(self._reader, scope, rule.queries, grid, name)
+        points = found.points if isinstance(found, TimeSeries) else {}
+        return [Value(at, points[at], 0.0) if at in points else None for at in grid]
 
 
 class Announcer:
