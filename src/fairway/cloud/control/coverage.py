@@ -81,11 +81,12 @@ PARTLY: dict[str, str] = {
         "500 here."
     ),
     "AWS::CloudWatch::Alarm": (
-        "Alarms watch metrics and tell topics and functions; metric math and anomaly detection "
-        "are refused, and metrics of services do not survive a restart of the local cloud."
+        "Alarms watch metrics, and expressions over them, and tell topics and functions; search "
+        "expressions and anomaly detection are refused."
     ),
     "AWS::DynamoDB::Table": (
-        "Tables store rows; their encryption and point-in-time recovery are recorded."
+        "Tables store rows; point-in-time recovery reaches back over the last 64 MB of changes, "
+        "and encryption is recorded."
     ),
     "AWS::ElasticLoadBalancingV2::Listener": (
         "HTTPS listeners show a certificate that this machine signed, whichever their ARN names; "

@@ -18,6 +18,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from fairway.cloud.control import journal_format
+from fairway.cloud.control.history import ROOM, list_surplus
 from fairway.cloud.control.journal_format import (
     FORMAT,
     Content,
@@ -27,7 +28,6 @@ from fairway.cloud.control.journal_format import (
     choose_files,
     encode_batch,
     head,
-    list_files,
     read_into,
     write_base,
 )
@@ -54,12 +54,13 @@ class Opened:
 
 
 class Journal:
-    """write: the seam to the disk, as `os.write`."""
+    """write: the seam to the disk, as `os.write`. room: bytes kept of what bases replaced."""
 
-    def __init__(self, directory: Path, write: Write = os.write) -> None:
+    def __init__(self, directory: Path, write: Write = os.write, room: int = ROOM) -> None:
         self._directory = directory / "journal"
         self._state = directory
         self._write = write
+        self._room = room
         self._descriptor = -1
         self._number = 0
         self._size = 0
@@ -249,12 +250,9 @@ class Journal:
             self._merging = None
 
     def _drop_before(self, number: int) -> None:
-        for path in list_files(self._directory, "log").values():
-            if int(path.stem) <= number:
-                path.unlink(missing_ok=True)
-        for path in list_files(self._directory, "base").values():
-            if int(path.stem) < number:
-                path.unlink(missing_ok=True)
+        """What the base holds is needed for earlier moments only, as far as there is room."""
+        for path in list_surplus(self._directory, number, self._room):
+            path.unlink(missing_ok=True)
 
     async def close(self) -> None:
         """Stop appending; a merge under way is dropped, it has changed nothing yet."""

@@ -151,6 +151,7 @@ def patch_engine(
         validation,
     )
     from fairway.cloud.control.access_logs import delivery
+    from fairway.cloud.control.metrics import cloudwatch
     from fairway.cloud.control.resources import (
         addresses,
         apis,
@@ -170,6 +171,7 @@ def patch_engine(
     patch_acl_entries()
     patch_forward_weights()
     patch_table_replacement()
+    cloudwatch.patch_declared_alarms()
     validation.patch_validation()
     dependencies.patch_deletions()
     install_handlers(provisioners, network.HANDLERS | addresses.HANDLERS)

@@ -26,8 +26,8 @@ APPLIED: dict[str, frozenset[str]] = _read(
             "GlobalSecondaryIndexes.KeySchema.AttributeName "
             "GlobalSecondaryIndexes.KeySchema.KeyType "
             "GlobalSecondaryIndexes.Projection.ProjectionType KeySchema.AttributeName "
-            "KeySchema.KeyType Tags TimeToLiveSpecification.AttributeName "
-            "TimeToLiveSpecification.Enabled"
+            "KeySchema.KeyType PointInTimeRecoverySpecification.PointInTimeRecoveryEnabled Tags "
+            "TimeToLiveSpecification.AttributeName TimeToLiveSpecification.Enabled"
         ),
         "AWS::ElasticLoadBalancingV2::Listener": (
             "DefaultActions.FixedResponseConfig.ContentType "
@@ -78,9 +78,7 @@ KEPT: dict[str, frozenset[str]] = _read(
     {
         "AWS::ApiGatewayV2::Api": "FailOnWarnings",
         "AWS::DynamoDB::Table": (
-            "PointInTimeRecoverySpecification.PointInTimeRecoveryEnabled "
-            "SSESpecification.KMSMasterKeyId SSESpecification.SSEEnabled "
-            "SSESpecification.SSEType"
+            "SSESpecification.KMSMasterKeyId SSESpecification.SSEEnabled SSESpecification.SSEType"
         ),
         "AWS::EC2::FlowLog": (
             "DeliverLogsPermissionArn LogDestinationType LogGroupName ResourceId "

@@ -10,6 +10,7 @@ from ministack.services.cloudformation import provisioners
 
 from fairway.cloud.control.permissions import LOAD_BALANCING, allows, read_policy
 from fairway.cloud.control.resources.registry import Extension, Properties
+from fairway.cloud.control.target_attributes import find_refused, word_refusal
 
 Assign = Callable[[str], int]
 """Gives a named listener its local port."""
@@ -64,20 +65,13 @@ def _target(declared: dict[str, Any]) -> dict[str, Any]:
 
 
 def check_target_group(props: Properties) -> None:
-    """A group of functions takes no stickiness of its own.
-
-    "Target groups for your Application Load Balancers", "Target group attributes":
-    of the stickiness attributes none is for the target type lambda, also when off.
-    """
-    if props.get("TargetType") != "lambda":
-        return
-    for attribute in props.get("TargetGroupAttributes") or []:
-        if str(attribute.get("Key", "")).startswith("stickiness."):
-            raise ValueError(
-                "The provided target group attribute is not supported "
-                "(Service: ElasticLoadBalancingV2, Status Code: 400): "
-                f"{attribute['Key']} with the target type lambda"
-            )
+    """A group of functions takes attributes of functions only, also when they turn things off."""
+    names = [str(a.get("Key", "")) for a in props.get("TargetGroupAttributes") or []]
+    refused = find_refused(str(props.get("TargetType")), names)
+    if refused is not None:
+        raise ValueError(
+            f"{word_refusal(refused)} (Service: ElasticLoadBalancingV2, Status Code: 400)"
+        )
 
 
 def check_actions(actions: list[dict[str, Any]]) -> None:
