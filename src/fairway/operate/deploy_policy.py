@@ -1,14 +1,15 @@
 """The smallest policy with which an application can be applied, from what its templates hold.
 
-What CloudFormation calls in the deployer's name stands in AWS's resource schemas, under the
-handlers of each type; what Fairway itself calls stands here. Resources are narrowed to the
-application's prefix where AWS puts a name of ours into the ARN, else to account and region.
+What CloudFormation calls in the deployer's name stands in AWS's resource schemas
+(`handler_calls`); what Fairway itself calls stands here. Which resources an action can be
+limited to stands in AWS's table of actions (`action_table`): one that takes only resources
+of types that the application has none of is left out. Resources are narrowed to the
+application's prefix where AWS puts a name of ours into the ARN, else to their type.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -16,79 +17,64 @@ from fairway.compile import Templates
 from fairway.compile.artifacts import STACK_NAME as ARTIFACTS_STACK
 from fairway.compile.draft import name_stacks
 from fairway.define import App
-from fairway.plan.schemas import load_schema
+from fairway.operate.action_table import list_resource_types
+from fairway.operate.handler_calls import list_handler_actions
 
 MANAGED_POLICY_SIZE = 6144
 """Characters without white space: "IAM and AWS STS quotas", size of a managed policy."""
 
-# What the stages call, by client; a test holds it against their source.
+ANY = "*"
+"""Stands in STAGE_CALLS for what every application needs."""
+
+# What the stages call, by the type of resource that it is for; a test holds it against
+# their source, another against what a life cycle is asked for.
 STAGE_CALLS: dict[str, frozenset[str]] = {
-    "cloudformation:stack": frozenset(
+    ANY: frozenset(
         {
-            "cloudformation:CreateChangeSet", "cloudformation:DeleteChangeSet",
-            "cloudformation:DeleteStack", "cloudformation:DescribeChangeSet",
+            "cloudformation:ContinueUpdateRollback", "cloudformation:CreateChangeSet",
+            "cloudformation:DeleteChangeSet", "cloudformation:DeleteStack",
+            "cloudformation:DescribeChangeSet", "cloudformation:DescribeStackDriftDetectionStatus",
             "cloudformation:DescribeStackEvents", "cloudformation:DescribeStackResourceDrifts",
             "cloudformation:DescribeStacks", "cloudformation:DetectStackDrift",
             "cloudformation:ExecuteChangeSet", "cloudformation:GetTemplate",
             "cloudformation:ListChangeSets", "cloudformation:ListStackResources",
+            "cloudformation:ListStacks", "cloudformation:RollbackStack",
             "cloudformation:TagResource",
-        }
-    ),
-    "cloudformation:account": frozenset(
-        {
-            "cloudformation:DescribeStackDriftDetectionStatus", "cloudformation:ListStacks",
-            "dynamodb:ListTables", "ec2:DescribeManagedPrefixLists", "sts:GetCallerIdentity",
-        }
-    ),
-    "s3:artifacts": frozenset(
-        {
             "s3:DeleteBucket", "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:GetObject",
             "s3:ListBucket", "s3:ListBucketVersions", "s3:PutObject",
         }
     ),
-    "dynamodb:backup": frozenset({"dynamodb:Scan"}),
+    "AWS::DynamoDB::Table": frozenset(
+        {
+            "dynamodb:CreateBackup", "dynamodb:DeleteTable", "dynamodb:DescribeBackup",
+            "dynamodb:DescribeTable", "dynamodb:ListTables", "dynamodb:RestoreTableFromBackup",
+            "dynamodb:Scan",
+            # "Using IAM with DynamoDB backup and restore": a restore asks for these too.
+            "dynamodb:BatchWriteItem", "dynamodb:DeleteItem", "dynamodb:GetItem",
+            "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem",
+        }
+    ),
+    "AWS::EC2::VPCEndpoint": frozenset({"ec2:DescribeManagedPrefixLists"}),
+    "AWS::Lambda::Function": frozenset(
+        {"lambda:GetFunction", "lambda:UpdateFunctionCode"}
+    ),
+    "AWS::SQS::Queue": frozenset(
+        {
+            "sqs:ChangeMessageVisibility", "sqs:CreateQueue", "sqs:DeleteMessage",
+            "sqs:DeleteQueue", "sqs:GetQueueAttributes", "sqs:ReceiveMessage", "sqs:SendMessage",
+        }
+    ),
 }  # fmt: skip
-
-# Service Authorization Reference: no resource can be named for these.
-_WITHOUT_RESOURCE = re.compile(
-    r"(ec2|elasticloadbalancing):Describe\w+|kms:(CreateKey|ListAliases)|dynamodb:ListTables|"
-    r"logs:(\w+LogDelivery|\w+ResourceP\w+|DescribeLogGroups)"
-)
-# Calls for features that no component has, and those on data rather than on resources.
-_LEFT_OUT = re.compile(
-    r"dynamodb:(\w*Item|Query|Scan|\w*Replica|Import\w+|\w+KinesisStreamingDestination|"
-    r"(Put|Delete)ResourcePolicy|UpdateContributorInsights)|"
-    r"ec2:(\w*VpnGateways?|\w+Ipam\w*|\w+EncryptionControls?|ModifyVpcTenancy|DescribeInstances|"
-    r"\w+SubnetCidrBlock)|"
-    r"elasticloadbalancing:(\w+CapacityReservation|ModifyIpPools)|"
-    r"lambda:(\w+RuntimeAlias|GetLayerVersion|(Put|Delete)FunctionCodeSigningConfig|"
-    r"PublishVersion|PassCapacityProvider|Put(Runtime|FunctionScaling|FunctionRecursion)\w+)|"
-    r"logs:((Put|Delete)(Index|DataProtection)Policy|PutLogEvents|CreateLogStream|"
-    r"PutBearerTokenAuthentication|PutLogGroupDeletionProtection)|"
-    r"s3:(\w*[Oo]bject(Acl|Version|Metadata)?|\w+Metadata\w*Table\w*|\w+Tables?|REST.*|"
-    r"(Put|Delete)(Bucket)?(Accelerate|Analytics|Cors|CORS|Website|Replication|Inventory|Metrics|"
-    r"IntelligentTiering|ObjectLock|Notification|Abac|Acl)\w*)|"
-    r"iam:(\w+PermissionsBoundary)"
-)
 
 
 def make_deploy_policy(app: App, templates: Templates) -> dict[str, Any]:
     """An IAM policy document for the account and region of the environment."""
-    account = app.account or "*"
-    names = _Names(app, account)
+    names = _Names(app, templates)
     by_resource: dict[tuple[str, ...], set[str]] = {}
-
-    def allow(actions: Iterable[str], resources: tuple[str, ...]) -> None:
-        by_resource.setdefault(resources, set()).update(actions)
-
-    allow(STAGE_CALLS["cloudformation:stack"], names.name_stacks())
-    allow(STAGE_CALLS["cloudformation:account"], ("*",))
-    allow(STAGE_CALLS["s3:artifacts"], names.name_artifact_objects())
-    kinds = {body["Type"] for stack in templates.stacks for body in stack.resources.values()}
-    if "AWS::DynamoDB::Table" in kinds:
-        allow(STAGE_CALLS["dynamodb:backup"], names.find("dynamodb:Scan"))
-    for action in list_handler_actions(kinds, app.region):
-        allow((action,), names.find(action))
+    for action in list_needed_actions(app, templates):
+        resources = names.find(action)
+        if resources:
+            by_resource.setdefault(resources, set()).add(action)
     statements = [
         {"Effect": "Allow", "Action": sorted(actions), "Resource": list(resources)}
         for resources, actions in sorted(by_resource.items())
@@ -96,27 +82,18 @@ def make_deploy_policy(app: App, templates: Templates) -> dict[str, Any]:
     return {"Version": "2012-10-17", "Statement": statements}
 
 
-def list_handler_actions(kinds: Iterable[str], region: str) -> list[str]:
-    """What CloudFormation calls to make, read, change and remove resources of these types.
-
-    Calls to services that the types are not of are for features that nothing uses, but for
-    keys, roles and the delivery of logs.
-    """
-    found: set[str] = set()
-    for kind in kinds:
-        handlers = (load_schema(kind, region) or {}).get("handlers", {})
-        for verb in ("create", "read", "update", "delete"):
-            found |= set(handlers.get(verb, {}).get("permissions", []))
-    families = {kind.split("::")[1] for kind in kinds}
-    services = {_SERVICES[family] for family in families if family in _SERVICES}
-    services |= {"kms", "iam"}
-    return sorted(a for a in found if a.split(":")[0] in services and not _LEFT_OUT.fullmatch(a))
+def list_needed_actions(app: App, templates: Templates) -> set[str]:
+    """What the stages call for these templates, and CloudFormation in the deployer's name."""
+    bodies = [body for stack in templates.stacks for body in stack.resources.values()]
+    kinds = {ANY, *(body["Type"] for body in bodies)}
+    stages = {action for kind, calls in STAGE_CALLS.items() if kind in kinds for action in calls}
+    return stages | list_handler_actions(bodies, app.region)
 
 
 def list_uncovered(templates: Templates) -> list[str]:
     """Types of raw resources whose services this knows no names of: the policy leaves them out."""
     kinds = {body["Type"] for stack in templates.stacks for body in stack.resources.values()}
-    return sorted(kind for kind in kinds if kind.split("::")[1] not in _SERVICES)
+    return sorted(kind for kind in kinds if kind.split("::")[1] not in _FAMILIES)
 
 
 def split_policy(document: Mapping[str, Any], size: int = MANAGED_POLICY_SIZE) -> list[Any]:
@@ -146,68 +123,91 @@ def _measure(statements: list[Any]) -> int:
     return len(json.dumps(document, separators=(",", ":")))
 
 
-_SERVICES = {
-    "ApiGatewayV2": "apigateway",
-    "CloudWatch": "cloudwatch",
-    "DynamoDB": "dynamodb",
-    "EC2": "ec2",
-    "ElasticLoadBalancingV2": "elasticloadbalancing",
-    "Events": "events",
-    "IAM": "iam",
-    "KMS": "kms",
-    "Lambda": "lambda",
-    "Logs": "logs",
-    "S3": "s3",
-    "SNS": "sns",
-    "SQS": "sqs",
-}
+# Of resource types, `AWS::<family>::...`, whose ARNs _Names knows.
+_FAMILIES = frozenset({
+    "ApiGatewayV2", "CloudWatch", "DynamoDB", "EC2", "ElasticLoadBalancingV2", "Events", "IAM",
+    "KMS", "Lambda", "Logs", "S3", "SNS", "SQS",
+})  # fmt: skip
 
 
 class _Names:
     """ARNs of what CloudFormation makes for an application, as patterns."""
 
-    def __init__(self, app: App, account: str) -> None:
+    def __init__(self, app: App, templates: Templates) -> None:
         self._app = app
-        self._where = f"{app.region}:{account}"
-        self._account = account
+        self._account = app.account or "*"
+        self._where = f"{app.region}:{self._account}"
         self._stem = f"{app.prefix}-*"
+        own = [stack for stack in templates.stacks if stack.name != ARTIFACTS_STACK]
+        bodies = [body for stack in own for body in stack.resources.values()]
+        has_buckets = any(body["Type"] == "AWS::S3::Bucket" for body in bodies)
+        self._buckets = [f"{ARTIFACTS_STACK}-*", *([self._stem] if has_buckets else [])]
+        self._arns = self._list_arns()
 
-    def name_stacks(self) -> tuple[str, ...]:
+    def find(self, action: str) -> tuple[str, ...]:
+        """The ARNs that an action is allowed on; none when there can be no such resource."""
+        types = list_resource_types(action)
+        service = action.partition(":")[0]
+        if types is None or (types and service not in self._arns):
+            return ()
+        if not types:
+            return ("*",) if service in self._arns else ()
+        if action == "iam:CreateServiceLinkedRole":
+            return self._name_linked_role()
+        known = self._arns[service]
+        if "" in known:
+            return known[""]
+        return tuple(sorted({arn for kind in types for arn in known.get(kind, ())}))
+
+    def _name_linked_role(self) -> tuple[str, ...]:
+        service = "elasticloadbalancing.amazonaws.com"
+        return (f"arn:aws:iam::{self._account}:role/aws-service-role/{service}/*",)
+
+    def _list_arns(self) -> dict[str, dict[str, tuple[str, ...]]]:
+        """By service and type of resource, as AWS's table names it; "" stands for each type."""
+        where, stem = self._where, self._stem
+        app, api = self._app, f"arn:aws:apigateway:{self._app.region}::"
+        log_groups = f"log-group:/fairway/{app.name}/{app.environment}/*"
+        balancing = f"arn:aws:elasticloadbalancing:{where}"
+        buckets = tuple(f"arn:aws:s3:::{bucket}" for bucket in self._buckets)
+        return {
+            "apigateway": {"": (f"{api}/apis", f"{api}/apis/*", f"{api}/tags/*")},
+            "cloudformation": {"stack": self._name_stacks()},
+            "cloudwatch": {"alarm": (f"arn:aws:cloudwatch:{where}:alarm:{stem}",)},
+            # What stands under a table has its name before its own: backups, indexes.
+            "dynamodb": dict.fromkeys(
+                ("backup", "table"), (f"arn:aws:dynamodb:{where}:table/{stem}",)
+            ),
+            "ec2": {kind: (f"arn:aws:ec2:{where}:{kind}/*",) for kind in _EC2_TYPES},
+            "elasticloadbalancing": {
+                "listener-rule/app": (f"{balancing}:listener-rule/app/*",),
+                "listener/app": (f"{balancing}:listener/app/*",),
+                "loadbalancer/app/": (f"{balancing}:loadbalancer/app/*",),
+                "targetgroup": (f"{balancing}:targetgroup/*",),
+            },
+            "events": {"rule": (f"arn:aws:events:{where}:rule/{stem}",)},
+            "iam": {"role": (f"arn:aws:iam::{self._account}:role/{stem}",)},
+            "kms": {
+                "alias": (f"arn:aws:kms:{where}:alias/{stem}",),
+                "key": (f"arn:aws:kms:{where}:key/*",),
+            },
+            "lambda": {"function": (f"arn:aws:lambda:{where}:function:{stem}",)},
+            "logs": {"log-group": (f"arn:aws:logs:{where}:{log_groups}",)},
+            "s3": {"bucket": buckets, "object": tuple(f"{arn}/*" for arn in buckets)},
+            "sns": {"topic": (f"arn:aws:sns:{where}:{stem}",)},
+            "sqs": {"queue": (f"arn:aws:sqs:{where}:{stem}",)},
+        }
+
+    def _name_stacks(self) -> tuple[str, ...]:
         """Of every layer, whether there is one now or not, the first and the numbered."""
         arn = f"arn:aws:cloudformation:{self._where}:stack/"
         layers = sorted(name_stacks(self._app))
         own = [f"{arn}{name}{end}/*" for name in layers for end in ("", "-*")]
         return (f"{arn}{ARTIFACTS_STACK}/*", *own)
 
-    def name_artifact_objects(self) -> tuple[str, ...]:
-        buckets = (f"{ARTIFACTS_STACK}-*", self._stem)
-        return tuple(f"arn:aws:s3:::{bucket}{end}" for bucket in buckets for end in ("", "/*"))
 
-    def find(self, action: str) -> tuple[str, ...]:
-        """The ARNs that an action is allowed on."""
-        if _WITHOUT_RESOURCE.fullmatch(action):
-            return ("*",)
-        if action == "iam:CreateServiceLinkedRole":
-            return (f"arn:aws:iam::{self._account}:role/aws-service-role/*",)
-        where, stem = self._where, self._stem
-        log_groups = f"log-group:/fairway/{self._app.name}/{self._app.environment}/*"
-        found = {
-            "apigateway": (
-                f"arn:aws:apigateway:{self._app.region}::/apis",
-                f"arn:aws:apigateway:{self._app.region}::/apis/*",
-                f"arn:aws:apigateway:{self._app.region}::/tags/*",
-            ),
-            "cloudwatch": (f"arn:aws:cloudwatch:{where}:alarm:{stem}",),
-            "dynamodb": (f"arn:aws:dynamodb:{where}:table/{stem}",),
-            "ec2": (f"arn:aws:ec2:{where}:*/*",),
-            "elasticloadbalancing": (f"arn:aws:elasticloadbalancing:{where}:*/*",),
-            "events": (f"arn:aws:events:{where}:rule/{stem}",),
-            "iam": (f"arn:aws:iam::{self._account}:role/{stem}",),
-            "kms": (f"arn:aws:kms:{where}:alias/{stem}", f"arn:aws:kms:{where}:key/*"),
-            "lambda": (f"arn:aws:lambda:{where}:function:{stem}",),
-            "logs": (f"arn:aws:logs:{where}:{log_groups}",),
-            "s3": (f"arn:aws:s3:::{ARTIFACTS_STACK}-*", f"arn:aws:s3:::{stem}"),
-            "sns": (f"arn:aws:sns:{where}:{stem}",),
-            "sqs": (f"arn:aws:sqs:{where}:{stem}",),
-        }
-        return found[action.split(":")[0]]
+# Of the network that we make; their ids are AWS's.
+_EC2_TYPES = (
+    "internet-gateway", "network-acl", "route-table", "security-group", "security-group-rule",
+    "subnet", "vpc", "vpc-endpoint", "vpc-flow-log",
+)  # fmt: skip

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from fairway.cli.options import directory_option, environment_option
+from fairway.cli.options import environment_option, one_directory_options
 from fairway.cli.render.human import say
 from fairway.errors import FairwayError
 
@@ -21,7 +21,7 @@ from fairway.errors import FairwayError
     type=click.Path(path_type=Path, file_okay=False),
     help="Write parts that fit into managed policies, one file each.",
 )
-@directory_option
+@one_directory_options
 def command(purpose: str, environment: str, out: Path | None, directory: Path) -> None:
     """Print the smallest IAM policy with which `fairway apply` works.
 

@@ -42,6 +42,9 @@ class Control(Protocol):
     def describe(self) -> dict[str, Any]:
         """The status document."""
 
+    def describe_access(self) -> list[dict[str, Any]]:
+        """The calls that policies allowed."""
+
 
 class Gateway:
     """An ASGI application."""
@@ -60,6 +63,8 @@ class Gateway:
             await _answer(send, 403, {"message": refusal})
         elif scope["path"] == "/_fairway/status":
             await _answer(send, 200, self._control.describe())
+        elif scope["path"] == "/_fairway/access":
+            await _answer(send, 200, self._control.describe_access())
         elif scope["path"].startswith(_HIDDEN):
             await _answer(send, 404, {"message": "Not found"})
         else:
@@ -144,7 +149,7 @@ def _changes_nothing(scope: Scope, service: str) -> bool:
     return scope["method"] in ("GET", "HEAD")
 
 
-async def _answer(send: Send, status: int, document: dict[str, Any]) -> None:
+async def _answer(send: Send, status: int, document: Any) -> None:
     await _send(send, status, b"application/json", json.dumps(document).encode())
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import Any
 
-from fairway.cloud.control import keys
+from fairway.cloud.control import allowances, keys, request_actions, request_keys
 from fairway.cloud.control.decisions import Decisions
 from fairway.cloud.control.denials import Denial
 from fairway.cloud.control.leading_keys import list_leading_keys
@@ -24,10 +24,13 @@ ANONYMOUS = "anonymous"
 """Stands for the ARN of a caller without credentials."""
 
 
-def guard_identity(settings: CloudSettings, denied: Callable[[Denial], None]) -> None:
+def guard_identity(
+    settings: CloudSettings, denied: Callable[[Denial], None], allowed: allowances.Tell
+) -> None:
     """Make ministack know the administrator and nobody else. Call before services are imported.
 
-    denied: called on the event loop for each refusal that a policy decided.
+    denied: called on the event loop for each refusal that a policy decided. allowed: for what the
+    evaluator allowed, each time that it is asked.
     """
     from ministack.core import iam_actions, iam_evaluator
 
@@ -46,10 +49,13 @@ def guard_identity(settings: CloudSettings, denied: Callable[[Denial], None]) ->
         iam_evaluator._trust_principal_matches
     )
     iam_evaluator.authenticate = make_authenticate(iam_evaluator, iam_evaluator.authenticate)
-    check = check_keys(iam_evaluator, iam_evaluator.enforce, denied)
+    asked = allowances.tell_allowed(iam_evaluator, iam_evaluator.enforce, allowed)
+    check = check_keys(iam_evaluator, asked, denied)
     iam_evaluator.enforce = remember_allowed(iam_evaluator, check)
     iam_evaluator.pin_signed_body = _keep_body(iam_evaluator)
     iam_actions.json = _ParseOnce()
+    request_keys.patch_object_context()
+    request_actions.patch_requests(iam_actions)
     iam_actions.dynamodb_service_context = _add_leading_keys(iam_actions.dynamodb_service_context)
     iam_actions.access_denied_response = _name_resources(
         iam_actions, iam_actions.access_denied_response
@@ -286,7 +292,8 @@ def remember_allowed(evaluator: Any, check: Callable[..., Any]) -> Callable[...,
 def check_keys(
     evaluator: Any, original: Callable[..., Any], denied: Callable[[Denial], None]
 ) -> Callable[..., Any]:
-    """Ask the evaluator, then the key that encrypts the resource; tell of refusals."""
+    """Ask the evaluator, then the keys that encrypt the resources; tell of refusals."""
+    from ministack.core import iam_actions
 
     def check(
         access_key_id: str,
@@ -296,12 +303,27 @@ def check_keys(
         resource_arn: str = "*",
         service_context: Any = None,
     ) -> Any:
-        result = original(access_key_id, iam_action, service, region, resource_arn, service_context)
-        if result is None:
-            return _check_key(evaluator, original, access_key_id, iam_action, resource_arn, denied)
-        if isinstance(result, evaluator.EvalResult):
-            denied(Denial(result.principal_arn, iam_action, resource_arn))
-        return result
+        signed = evaluator._signed_request.get()
+        for named in request_keys.list_resources(iam_action, resource_arn, signed):
+            result = original(access_key_id, iam_action, service, region, named, service_context)
+            if result is not None:
+                return refuse(result, iam_action, named, named != resource_arn)
+        for need in request_keys.list_needs(iam_action, resource_arn, service_context, signed):
+            result = _check_key(evaluator, original, access_key_id, iam_action, need, denied)
+            if result is not None:
+                return result
+        return None
+
+    def refuse(result: Any, iam_action: str, resource: str, is_named_here: bool) -> Any:
+        if not isinstance(result, evaluator.EvalResult):
+            return result
+        denied(Denial(result.principal_arn, iam_action, resource))
+        if not is_named_here:
+            return result
+        words = iam_actions.identity_denial_message(
+            iam_action, result.principal_arn, resource, result.decision == "Deny"
+        )
+        return evaluator.AuthError("AccessDeniedException", words)
 
     return check
 
@@ -311,12 +333,11 @@ def _check_key(
     enforce: Callable[..., Any],
     access_key_id: str,
     iam_action: str,
-    resource: str,
+    need: keys.KeyNeed,
     denied: Callable[[Denial], None],
 ) -> Any:
     """The service asks AWS KMS in the caller's name: what encrypts the resource must let it."""
-    need = keys.find_key(iam_action, resource)
-    if need is None or need.is_managed:
+    if need.is_managed:
         return None
     service = iam_action.partition(":")[0]
     for action in need.actions:
@@ -329,10 +350,7 @@ def _check_key(
             return evaluator.AuthError(code, message)
         if result is not None:
             return result
-    if not need.usable:
-        code, _ = keys.word_refusal(service, Denial("", need.actions[0], need.key))
-        return evaluator.AuthError(code, f"{need.key} does not exist or is not enabled.")
-    return None
+    return None if need.usable else evaluator.AuthError(*keys.word_unusable(service, need))
 
 
 def _name_resources(actions: Any, original: Callable[..., Any]) -> Callable[..., Any]:

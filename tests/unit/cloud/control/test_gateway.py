@@ -60,6 +60,9 @@ class Recorder:
     def describe(self) -> dict[str, Any]:
         return {"endpoint": "here"}
 
+    def describe_access(self) -> list[dict[str, Any]]:
+        return [{"action": "sqs:SendMessage"}]
+
     async def application(self, scope: Any, receive: Any, send: Any) -> None:
         self.seen.append("answer")
         headers = [(b"content-type", self.answer_type)]
@@ -124,4 +127,5 @@ def test_administration_is_hidden_and_status_answered() -> None:
     recorder = Recorder()
     assert ask(recorder, "", "POST", "/_ministack/reset") == 404
     assert ask(recorder, "", "GET", "/_fairway/status") == 200
+    assert ask(recorder, "", "GET", "/_fairway/access") == 200
     assert "answer" not in recorder.seen
