@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from hypothesis import strategies as st
 
 from fairway.define import App
 from fairway.define.definition import define_text
+from fairway.define.spec import Runtime
 
 FUNCTIONS = [f"fn-{letter}" for letter in "abcdef"]
 TABLES = ["rows", "people", "order-lines"]
 METHODS = ["GET", "POST", "PUT", "DELETE", "ANY"]
 PATHS = ["/", "/health", "/orders", "/orders/open"]
+# AWS deprecated nodejs20.x on 2026-04-30, which cfn-lint warns of.
+RUNTIMES = [name for name in get_args(Runtime) if name != "nodejs20.x"]
+RETENTION = st.sampled_from(["1d", "90d"])
 CERTIFICATE = "arn:aws:acm:eu-west-1:123456789012:certificate/0a1b2c3d"
 
 
@@ -37,7 +41,7 @@ def files(draw: st.DrawFn) -> dict[str, Any]:
         file["network"] = draw(
             st.sampled_from([
                 {"cidr": "10.0.0.0/24"},
-                {"cidr": "10.1.0.0/16", "zones": 3},
+                {"cidr": "10.1.0.0/16", "zones": 3, "flow_logs": "30d"},
                 {"existing": {"vpc": "vpc-0a1b2c3d", "private_subnets": ["subnet-0a1b2c3d"],
                               "public_subnets": ["subnet-0b1b2c3d", "subnet-0c1b2c3d"]}},
             ])
@@ -53,7 +57,12 @@ def table_specs(draw: st.DrawFn) -> dict[str, Any]:
     if draw(st.booleans()):
         spec["indexes"] = {"by-day": {"partition_key": "day"}}
     spec["on_delete"] = draw(st.sampled_from(["keep", "delete"]))
-    return spec
+    return spec | draw(maybe(expire=st.just("until")))
+
+
+def maybe(**keys: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    """Some of the keys."""
+    return st.fixed_dictionaries({}, optional=keys)
 
 
 @st.composite
@@ -66,9 +75,17 @@ def function_specs(draw: st.DrawFn, tables: list[str], others: list[str]) -> dic
         spec["uses"] = uses
     if draw(st.booleans()):
         spec["concurrency"] = draw(st.integers(0, 100))
-    if draw(st.booleans()):
-        spec["variables"] = {"MODE": "fast"}
-    return spec
+    return spec | draw(
+        maybe(
+            source=st.just("code"),
+            runtime=st.sampled_from(RUNTIMES),
+            architecture=st.sampled_from(["arm64", "x86_64"]),
+            memory=st.sampled_from(["128MB", "10240MB"]),
+            timeout=st.sampled_from(["1s", "29s", "15m"]),
+            variables=st.just({"MODE": "fast"}),
+            logs=RETENTION,
+        )
+    )
 
 
 def routes(functions: list[str]) -> st.SearchStrategy[dict[str, str]]:
@@ -82,17 +99,30 @@ def balancers(draw: st.DrawFn, functions: list[str]) -> dict[str, Any]:
     spec: dict[str, Any] = {"type": "load-balancer", "routes": draw(routes(functions))}
     if draw(st.booleans()):
         spec |= {"certificate": CERTIFICATE, "redirect_http": draw(st.booleans())}
-    if draw(st.booleans()):
-        spec["health_check"] = "/health"
-    return spec
+    return spec | draw(
+        maybe(health_check=st.just("/health"), multi_value_headers=st.booleans(), logs=RETENTION)
+    )
 
 
 @st.composite
 def apis(draw: st.DrawFn, functions: list[str]) -> dict[str, Any]:
     spec: dict[str, Any] = {"type": "http-api", "routes": draw(routes(functions))}
-    if draw(st.booleans()):
-        spec["cors"] = ["https://shop.example"]
-    return spec
+    some = st.sampled_from(sorted(spec["routes"]))
+    auth = st.fixed_dictionaries(
+        {"issuer": st.just("https://tenant.example/"), "audience": st.just("shop")},
+        optional={
+            "scopes": st.just(["shop/read"]),
+            "public": st.lists(some, unique=True, max_size=1),
+        },
+    )
+    return spec | draw(
+        maybe(
+            cors=st.just(["https://shop.example"]),
+            payload=st.sampled_from(["1.0", "2.0"]),
+            auth=auth,
+            logs=RETENTION,
+        )
+    )
 
 
 def read(file: dict[str, Any]) -> App:

@@ -13,6 +13,28 @@ from tests.security.applications import files, read
 from fairway.check import lint_templates
 from fairway.check.policies import WITHOUT_RESOURCE, check_policies, find_wildcards, list_statements
 from fairway.compile import Templates, compile_app
+from fairway.compile.links import LINKS
+from fairway.define.spec import KINDS
+
+
+def test_every_kind_key_and_link_is_generated() -> None:
+    """A kind, key or access that is new must be generated too, or nothing here is about it."""
+    keys: dict[str, set[str]] = {}
+    links: set[tuple[str, str]] = set()
+
+    @settings(max_examples=120, deadline=None, derandomize=True, phases=[Phase.generate])
+    @given(files())
+    def collect(file: dict[str, Any]) -> None:
+        components = file["components"]
+        for spec in components.values():
+            keys.setdefault(spec["type"], set()).update(spec)
+            for target, access in spec.get("uses", {}).items():
+                links.add((components[target]["type"], access))
+
+    collect()
+    assert keys == {kind: set(model.model_fields) for kind, model in KINDS.items()}
+    assert links == {(kind, access) for kind, row in LINKS.items() for access in row}
+
 
 ORDINARY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 

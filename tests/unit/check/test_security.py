@@ -182,10 +182,10 @@ def test_sarif_names_rules_places_and_suppressions() -> None:
         assert result["message"]["text"]
         for location in result["locations"]:
             place = location["physicalLocation"]
-            assert place["artifactLocation"] == {"uri": "fairway.yml", "uriBaseId": "APPLICATION"}
+            assert place["artifactLocation"] == {"uri": "fairway.yml", "uriBaseId": "%SRCROOT%"}
             assert place["region"]["startLine"] >= 1
             assert place["region"]["startColumn"] >= 1
-    assert "APPLICATION" in run["originalUriBaseIds"]
+    assert "%SRCROOT%" in run["originalUriBaseIds"]
     by_rule = {result["ruleId"]: result for result in run["results"]}
     assert "suppressions" not in by_rule["checkov-CKV_AWS_117"]
     assert by_rule["checkov-CKV_AWS_2"]["suppressions"] == [
