@@ -6,7 +6,6 @@ that asks: sources that ask for the same share it.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import io
 import json
@@ -125,6 +124,8 @@ def normalise_record(text: str, kept: Iterable[str]) -> bytes:
 
     The columns are those of "Recording installed projects", The RECORD file.
     """
+    import csv
+
     names = set(kept)
     rows = sorted(row for row in csv.reader(io.StringIO(text)) if row and row[0] in names)
     out = io.StringIO()

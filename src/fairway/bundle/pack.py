@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -165,6 +164,8 @@ def _open_layer(layer: Layer | None) -> Iterator[memoryview]:
     if layer is None or not layer.members:
         yield memoryview(b"")
         return
+    import mmap
+
     with (
         layer.data.open("rb") as file,
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -251,6 +250,8 @@ def _fingerprint_local(line: Line) -> str:
 
 
 def _parse_toml(file: Path) -> dict[str, Any]:
+    import tomllib
+
     try:
         return tomllib.loads(_read_text(file))
     except tomllib.TOMLDecodeError as error:

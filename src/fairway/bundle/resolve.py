@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from uv import find_uv_bin
-
 from fairway.bundle.artifact import Platform
-from fairway.bundle.explain import explain_failure
 from fairway.bundle.requirements import Line, Requirements, check_line
 from fairway.errors import BundleFailed
 
@@ -38,6 +34,10 @@ def run_uv(arguments: Sequence[str], directory: Path) -> Finished:
     uv reads its own configuration (indexes, credentials, certificates) from the
     user's files and environment, as it does when the user runs it.
     """
+    import subprocess
+
+    from uv import find_uv_bin
+
     try:
         binary = find_uv_bin()
         done = subprocess.run(
@@ -91,6 +91,8 @@ def install_requirements(
     ]
     done = run(arguments, directory)
     if done.code != 0:
+        from fairway.bundle.explain import explain_failure
+
         raise explain_failure(done.errors, requirements, platform)
 
 

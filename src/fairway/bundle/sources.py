@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
@@ -147,6 +146,8 @@ def _try_each(
             return None
 
     if at_once > 1 and len(wanted) > 1:
+        from concurrent.futures import ThreadPoolExecutor
+
         with ThreadPoolExecutor(min(at_once, len(wanted))) as pool:
             results = list(pool.map(attempt, wanted.values()))
     else:

@@ -15,8 +15,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -60,18 +58,22 @@ class Store:
 
     def write(self, path: Path, fill: Callable[[BinaryIO], object]) -> None:
         """Write a file that appears complete or not at all."""
-        handle, name = tempfile.mkstemp(dir=self.root / "tmp")
+        unfinished = self.root / "tmp" / path.name  # nobody else writes it: the store is held
+        handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             with os.fdopen(handle, "wb", buffering=1 << 20) as out:
                 fill(out)
-            Path(name).replace(path)
+            unfinished.replace(path)
         except BaseException:
-            Path(name).unlink(missing_ok=True)
+            unfinished.unlink(missing_ok=True)
             raise
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
         """Give a new directory that is removed afterwards."""
+        import shutil
+        import tempfile
+
         path = Path(tempfile.mkdtemp(dir=self.root / "tmp"))
         try:
             yield path
@@ -140,6 +142,8 @@ def explain_write_error(path: Path, error: OSError) -> BundleFailed:
 def _empty_directory(directory: Path) -> None:
     for entry in os.scandir(directory):
         if entry.is_dir(follow_symlinks=False):
+            import shutil
+
             shutil.rmtree(entry.path, ignore_errors=True)
         else:
             Path(entry.path).unlink(missing_ok=True)

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from importlib.util import decode_source
 from pathlib import Path
 
-from fairway.check.node_handlers import find_file, list_exports, list_files
 from fairway.define import LOCAL, App
 from fairway.define.definition import nearest
 from fairway.define.spec import Function
@@ -88,6 +87,8 @@ def _explain_no_file(app: App, name: str, function: Function, source: Path) -> D
 def _check_node_handler(
     app: App, name: str, function: Function, source: Path
 ) -> Iterator[Diagnostic]:
+    from fairway.check.node_handlers import find_file, list_exports, list_files
+
     relative, _, wanted = function.handler.partition(".")
     place = app.place("components", name, "handler")
     file = find_file(source, relative)

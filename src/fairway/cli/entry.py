@@ -5,6 +5,7 @@ It imports next to nothing, since what it imports is compiled before anything is
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Collection
@@ -17,6 +18,8 @@ _TELLING = (__name__, "ministack")
 
 def main() -> None:
     """Run the command line and exit."""
+    # What a command makes lives to its end: looking for garbage often took a sixth of the time.
+    gc.set_threshold(200_000, 20, 20)
     keep_compiled_modules(find_cache())
     from fairway.cli.main import main as run_command_line
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from fairway.compile.artifacts import compile_artifacts
 from fairway.compile.components.function import compile_function
@@ -43,7 +44,19 @@ def compile_app(app: App, deployed: Placement | None = None) -> Templates:
     InvalidApplication when two components need the same resource, a raw resource
     clashes with one of ours, or a stack outgrows CloudFormation.
     """
-    draft = start_draft(app, place_functions(app, deployed))
+    placement = place_functions(app, deployed)
+    known = _COMPILED.get(app)
+    if known is None or known[0] != placement:
+        known = _COMPILED[app] = placement, _compile(app, placement)
+    return known[1]
+
+
+# Check compiles, and then the plan does, mostly for the same placement.
+_COMPILED: WeakKeyDictionary[App, tuple[Placement, Templates]] = WeakKeyDictionary()
+
+
+def _compile(app: App, placement: Placement) -> Templates:
+    draft = start_draft(app, placement)
     compile_network(draft)
     for model, compile_component in COMPILERS.items():
         for name, component in app.of_kind(model).items():

@@ -122,6 +122,11 @@ class _Bill:
             if properties.get("Principal") in fronts
         }
 
+    @cached_property
+    def functions(self) -> set[str]:
+        """The components that are functions."""
+        return {change.component for change, _ in self.of_type("AWS::Lambda::Function")}
+
     def split(self, *kinds: str) -> tuple[float, str]:
         """The requests that one resource of these types gets, and how that is known."""
         count = max(1, len(self.of_type(*kinds)))
@@ -268,7 +273,7 @@ def _price_key(change: Change, properties: Mapping[str, Any], bill: _Bill) -> Pr
 
 
 def _price_logs(change: Change, properties: Mapping[str, Any], bill: _Bill) -> Priced:
-    functions = {c.component for c, _ in bill.of_type("AWS::Lambda::Function")}
+    functions = bill.functions
     if change.component not in functions:
         yield f"log lines of {change.component}"
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 # Names whose plain text is taken for a secret, in properties and in variables.
@@ -41,7 +42,7 @@ def mask_secrets(value: Any, name: str = "") -> Any:
     Lists of {Name, Value} and of {Key, Value} count as names with values.
     """
     if isinstance(value, str):
-        return Secret(value) if is_secret(name, value) else value
+        return Secret(value) if _is_secret_text(name, value) else value
     if isinstance(value, dict):
         named = value.get("Name", value.get("Key"))
         pair = isinstance(named, str) and value.keys() <= {"Name", "Key", "Value"}
@@ -56,7 +57,12 @@ def mask_secrets(value: Any, name: str = "") -> Any:
 
 def is_secret(name: str, value: Any) -> bool:
     """Whether a plain value under this name must not be shown."""
-    if not isinstance(value, str) or not value or _DYNAMIC in value:
+    return isinstance(value, str) and _is_secret_text(name, value)
+
+
+@lru_cache(maxsize=4096)  # templates hold the same few texts under the same names, thousandfold
+def _is_secret_text(name: str, text: str) -> bool:
+    if not text or _DYNAMIC in text:
         return False
     named = _SECRET_NAME.search(name) and not _NOT_SECRET.search(name)
-    return bool(named or _SECRET_TEXT.search(value))
+    return bool(named or _SECRET_TEXT.search(text))
