@@ -3,23 +3,39 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
 
+from fairway.apply.queues import (
+    HIDDEN_SECONDS,
+    Held,
+    dump_lines,
+    find_dead_letters,
+    free_messages,
+    free_quietly,
+    hold_messages,
+    load_lines,
+    read_attributes,
+    try_lines,
+)
 from fairway.apply.stack_operation import Pace
-from fairway.apply.stateful import Endangered
+from fairway.apply.stateful import QUEUE, Endangered
 from fairway.apply.store import Store
 from fairway.aws import Aws, explain_client_error
 from fairway.errors import DeploymentFailed
 
 _LONGEST_NAME = 255  # "Naming rules": a table's name
+_LONGEST_QUEUE = 80  # "Amazon SQS standard queue quotas": a queue's name
+_ONE = {"rows": "row", "objects": "object", "messages": "message"}
 
 
 @dataclass(frozen=True)
 class Backup:
-    """A finished backup. place: its ARN, or where its objects lie in the artifact bucket.
+    """A finished backup. place: its ARN, or where it lies in the artifact bucket.
 
-    count: how many rows or objects it has; tried: whether they were restored and counted.
+    count: how many rows, objects or messages it has; tried: whether they were restored and
+    compared. besides: what is not in it, in words. held: messages that are hidden meanwhile.
+    old_stays: whether what was backed up stays in the account all the same.
     """
 
     name: str
@@ -27,15 +43,22 @@ class Backup:
     count: int
     what: str
     tried: bool
+    besides: str = ""
+    held: Held | None = field(default=None, repr=False, compare=False)
+    old_stays: bool = False
 
     def __str__(self) -> str:
-        tried = ", and a trial restore brought all of them back" if self.tried else ""
-        return f"{self.name}: {self.count} {self.what} are backed up as {self.place}{tried}"
+        are = f"{_ONE[self.what]} is" if self.count == 1 else f"{self.what} are"
+        text = f"{self.name}: {self.count} {are} backed up as {self.place}"
+        if self.tried and self.count:
+            back = "it" if self.count == 1 else "all of them"
+            text += f", and a trial restore brought {back} back"
+        return f"{text}; not in it: {self.besides}" if self.besides else text
 
 
 @dataclass(frozen=True)
 class BackingUp:
-    """How backups are made. label: part of their names. try_restore: into a scratch table."""
+    """How backups are made. label: part of their names. try_restore: into a scratch resource."""
 
     store: Store
     label: str
@@ -55,13 +78,58 @@ class BackingUp:
             raise DeploymentFailed(
                 f"{endangered.name} could not be backed up, so it was not touched: "
                 f"{explain_client_error(error)}",
-                hint="the credentials need dynamodb:CreateBackup and the like, or s3:GetObject",
+                hint="`fairway policy deploy` prints what the credentials must be allowed",
             ) from error
 
     @property
     def aws(self) -> Aws:
         """The clients."""
         return self.store.aws
+
+
+def free_held(aws: Aws, backups: Collection[Backup], *, failed: bool) -> list[str]:
+    """Make messages visible again where their queue stays; what became of them, in words.
+
+    failed: whether the apply was, so that queues which were to go stay too.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    told = []
+    for backup in backups:
+        if backup.held is None or not (failed or backup.old_stays):
+            continue
+        try:
+            became = free_messages(aws, backup.held)
+        except (ClientError, BotoCoreError, DeploymentFailed) as error:
+            became = (
+                f"messages stay hidden for up to {HIDDEN_SECONDS // 60} minutes: "
+                f"{explain_client_error(error)}"
+            )
+        if became:
+            told.append(f"{backup.name}: {became}")
+    return told
+
+
+def order_backups(aws: Aws, endangered: Sequence[Endangered]) -> list[Endangered]:
+    """In the order to back them up in: dead-letter queues after those that they are for.
+
+    Reading a queue makes SQS move what was read too often before; it is to be in a backup still.
+    """
+    queues = {e.name: _read_queue(aws, e) for e in endangered if e.change.resource_type == QUEUE}
+    targets = {find_dead_letters(attributes) for attributes in queues.values()} - {""}
+    return sorted(endangered, key=lambda e: queues.get(e.name, {}).get("QueueArn") in targets)
+
+
+def find_filled(found: Collection[Endangered], before: Collection[Endangered]) -> list[Endangered]:
+    """Queues that hold something only since others were read. found: what is endangered now."""
+    known = {e.change.physical_id for e in before}
+    return [
+        e for e in found if e.change.resource_type == QUEUE and e.change.physical_id not in known
+    ]
+
+
+def _read_queue(aws: Aws, endangered: Endangered) -> dict[str, str]:
+    return read_attributes(aws, endangered.change.physical_id or "")
 
 
 def _back_up_table(way: BackingUp, endangered: Endangered) -> Backup:
@@ -94,8 +162,7 @@ def _back_up_table(way: BackingUp, endangered: Endangered) -> Backup:
 def _try_restore(way: BackingUp, table: str, arn: str) -> int:
     """Restore into a scratch table, count its rows, and remove it."""
     dynamodb = way.aws.dynamodb
-    suffix = f"-trial-{hashlib.sha256(arn.encode()).hexdigest()[:8]}"
-    scratch = table[: _LONGEST_NAME - len(suffix)] + suffix
+    scratch = _name_trial(table, arn, _LONGEST_NAME)
     dynamodb.restore_table_from_backup(TargetTableName=scratch, BackupArn=arn)
     try:
         _wait(
@@ -105,6 +172,12 @@ def _try_restore(way: BackingUp, table: str, arn: str) -> int:
         return _count_rows(way.aws, scratch)
     finally:
         dynamodb.delete_table(TableName=scratch)
+
+
+def _name_trial(name: str, place: str, longest: int, end: str = "") -> str:
+    """A name of the same beginning, so that what may be done with the one may with the other."""
+    suffix = f"-trial-{hashlib.sha256(place.encode()).hexdigest()[:8]}{end}"
+    return name.removesuffix(end)[: longest - len(suffix)] + suffix
 
 
 def _count_rows(aws: Aws, table: str) -> int:
@@ -134,6 +207,68 @@ def _back_up_bucket(way: BackingUp, endangered: Endangered) -> Backup:
     )
 
 
+def _back_up_queue(way: BackingUp, endangered: Endangered) -> Backup:
+    """Keep what waits as JSON, a message a line; it stays hidden until the queue is gone."""
+    url = endangered.change.physical_id or ""
+    held = hold_messages(way.aws, url)
+    try:
+        return _keep_messages(way, endangered, held, url.rsplit("/", 1)[-1])
+    except BaseException:
+        free_quietly(way.aws, held)
+        raise
+
+
+def _keep_messages(way: BackingUp, endangered: Endangered, held: Held, queue: str) -> Backup:
+    key, body = f"backups/{way.label}/{queue}.jsonl", dump_lines(held.describe())
+    if not way.store.create(key, body):
+        raise DeploymentFailed(
+            f"s3://{way.store.bucket}/{key} is there already, so {endangered.name} was not touched",
+            hint="run the same command again",
+        )
+    if way.try_restore and held.messages:
+        stored = way.store.read(key)
+        scratch = _name_trial(queue, key, _LONGEST_QUEUE, ".fifo" if held.is_fifo else "")
+        lines = load_lines(stored.body if stored else b"")
+        if len(lines) != len(held.messages) or not try_lines(
+            way.aws, scratch, held, lines, way.pace
+        ):
+            raise DeploymentFailed(
+                f"the backup of {endangered.name} did not give back the messages that went in, "
+                "so the queue was not touched",
+                hint="run the same command again; if it repeats, please report it",
+            )
+    return Backup(
+        endangered.name,
+        f"s3://{way.store.bucket}/{key}",
+        len(held.messages),
+        "messages",
+        way.try_restore,
+        _tell_besides(held, _find_earlier(way, key) if held.before.in_flight else ""),
+        held,
+        endangered.change.keeps_old,
+    )
+
+
+def _find_earlier(way: BackingUp, key: str) -> str:
+    """The last backup of the same queue, by an apply that was killed and hides messages still."""
+    begin, end = f"backups/{way.label.rpartition('-')[0]}-", f"/{key.rpartition('/')[2]}"
+    aged = way.store.list_aged(begin)
+    found = sorted((at, k) for k, at in aged.items() if k.endswith(end) and k != key)
+    return f"s3://{way.store.bucket}/{found[-1][1]}" if found else ""
+
+
+def _tell_besides(held: Held, earlier: str) -> str:
+    """What the queue has, or had, beside what was read. earlier: where some of it may be."""
+    why = ", behind others of their group" if held.is_fifo else ""
+    busy = "in flight, read by somebody else"
+    parts = [
+        (held.before.in_flight, f"{busy} (see also {earlier})" if earlier else busy),
+        (held.before.delayed, "delayed"),
+        (held.left, f"that came meanwhile or were not handed out{why}"),
+    ]
+    return ", ".join(f"{count} {what}" for count, what in parts if count)
+
+
 def _wait(way: BackingUp, holds: Callable[[], bool]) -> None:
     for _ in way.pace.beats():
         if holds():
@@ -144,4 +279,5 @@ _MAKERS: dict[str, Callable[[BackingUp, Endangered], Backup]] = {
     "AWS::DynamoDB::GlobalTable": _back_up_table,
     "AWS::DynamoDB::Table": _back_up_table,
     "AWS::S3::Bucket": _back_up_bucket,
+    QUEUE: _back_up_queue,
 }

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from fairway.aws import Aws
-from fairway.compile.draft import to_logical
 from fairway.errors import FairwayError
+from fairway.plan.impact import is_own
 from fairway.plan.model import Action, Change, Plan
 
 
@@ -48,7 +48,8 @@ def _look_into_bucket(aws: Aws, name: str) -> str:
 
 
 def _look_into_queue(aws: Aws, name: str) -> str:
-    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    stem = "ApproximateNumberOfMessages"
+    names = [stem, f"{stem}NotVisible", f"{stem}Delayed"]
     answer: Any = aws.sqs.get_queue_attributes(QueueUrl=name, AttributeNames=names)
     return "messages" if any(int(count) for count in answer["Attributes"].values()) else ""
 
@@ -57,12 +58,14 @@ def _suppose_database(aws: Aws, name: str) -> str:
     return "a database"
 
 
+QUEUE = "AWS::SQS::Queue"
+
 # Type to: what tells whether it holds anything, and whether apply can back it up.
 STATEFUL: dict[str, tuple[Callable[[Aws, str], str], bool]] = {
     "AWS::DynamoDB::Table": (_look_into_table, True),
     "AWS::DynamoDB::GlobalTable": (_look_into_table, True),
     "AWS::S3::Bucket": (_look_into_bucket, True),
-    "AWS::SQS::Queue": (_look_into_queue, False),
+    QUEUE: (_look_into_queue, True),
     "AWS::RDS::DBCluster": (_suppose_database, False),
     "AWS::RDS::DBInstance": (_suppose_database, False),
 }
@@ -74,7 +77,7 @@ def find_endangered(plan: Plan, aws: Aws) -> list[Endangered]:
     for _, change in plan.changes():
         if change.action not in (Action.REPLACE, Action.DELETE) or not change.physical_id:
             continue
-        if change.resource_type not in STATEFUL or not _is_own(change):
+        if change.resource_type not in STATEFUL or not is_own(change):
             continue
         look, can_back_up = STATEFUL[change.resource_type]
         holds = _look(look, aws, change.physical_id)
@@ -85,12 +88,6 @@ def find_endangered(plan: Plan, aws: Aws) -> list[Endangered]:
             name = change.component or change.logical_id
             found.append(Endangered(name, verb, change, holds, can_back_up))
     return found
-
-
-def _is_own(change: Change) -> bool:
-    """Whether the user made it: not what only serves a component, as a bucket of access logs."""
-    name = change.component
-    return not name or change.logical_id in (name, to_logical(name))
 
 
 def _look(look: Callable[[Aws, str], str], aws: Aws, name: str) -> str:
