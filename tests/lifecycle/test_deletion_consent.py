@@ -38,7 +38,7 @@ def test_destroying(app: Application) -> None:
     assert list_tables(app) == before
     assert read_page(app).endswith(" 1")
     done = app.fairway("destroy", "--yes", "--delete", "entries").expect()
-    assert "entries: 1 rows are backed up as arn:aws:dynamodb:" in done.err
+    assert "entries: 1 row is backed up as arn:aws:dynamodb:" in done.err
     assert list_tables(app) == []
 
 

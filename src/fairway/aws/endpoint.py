@@ -10,15 +10,16 @@ import threading
 from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from fairway.errors import MissingCredentials
+from fairway.errors import CloudUnavailable, FairwayError, MissingCredentials
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sts import STSClient
@@ -41,13 +42,16 @@ class Endpoint:
     """A target: AWS itself, or whoever answers its APIs at `url`.
 
     access_key and secret_key: given for a local cloud; otherwise the usual chain
-    of profiles, variables and roles is asked.
+    of profiles, variables and roles is asked. profile: the one to take, whatever variables say.
+    role: ARN of the role that is then taken on.
     """
 
     region: str
     url: str | None = None
     access_key: str | None = None
     secret_key: str | None = field(default=None, repr=False)
+    profile: str | None = None
+    role: str | None = None
 
 
 class Aws:
@@ -72,11 +76,15 @@ class Aws:
             # A variable meant for the local cloud must not send a deployment there.
             ignore_configured_endpoint_urls=True,  # type: ignore[call-arg] # the stubs lag
         )
-        if endpoint.url is None and not self._has_credentials():
+        if (endpoint.url is None or endpoint.role) and not self._has_credentials():
             raise MissingCredentials(
                 f"no AWS credentials were found for region {endpoint.region}",
                 hint=NO_CREDENTIALS_HINT,
             )
+        if endpoint.role is not None:
+            from fairway.aws.roles import take_on_role
+
+            self._session = take_on_role(self._session, endpoint, endpoint.role, self._config)
 
     def _has_credentials(self) -> bool:
         from botocore.exceptions import BotoCoreError
@@ -145,6 +153,12 @@ class Aws:
         return self._make_client("sqs")
 
     @cached_property
+    def lambda_(self) -> LambdaClient:
+        """Lambda."""
+        client: LambdaClient = self._make_client("lambda")
+        return client
+
+    @cached_property
     def dynamodb(self) -> DynamoDBClient:
         """DynamoDB."""
         client: DynamoDBClient = self._make_client("dynamodb")
@@ -162,18 +176,67 @@ def _open_session(endpoint: Endpoint) -> Any:
     from botocore.exceptions import ProfileNotFound
     from botocore.session import Session
 
-    own = {"profile": (None, None, None, None)} if endpoint.url else None
+    alone = endpoint.url and not endpoint.profile
+    own = {"profile": (None, None, None, None)} if alone else None
     try:
-        return boto3.session.Session(
+        inner = Session(session_vars=own, profile=endpoint.profile)
+        models = open_models(inner.get_config_variable("data_path"))
+        inner.register_component("data_loader", models)
+        session = boto3.session.Session(
             aws_access_key_id=endpoint.access_key,
             aws_secret_access_key=endpoint.secret_key,
             region_name=endpoint.region,
-            botocore_session=Session(session_vars=own),
+            botocore_session=inner,
         )
     except ProfileNotFound as error:
-        raise MissingCredentials(
-            f"{error}", hint="set AWS_PROFILE to a profile that exists, or unset it"
-        ) from error
+        hint = "set AWS_PROFILE to a profile that exists, or unset it"
+        if endpoint.profile:
+            hint = (
+                f"make it: `aws configure sso --profile {endpoint.profile}`; in a pipeline "
+                "AWS_ACCESS_KEY_ID and the like go before it"
+            )
+        raise MissingCredentials(f"{error}", hint=hint) from error
+    # Each session of boto3 adds its own folder again.
+    models.search_paths[:] = dict.fromkeys(models.search_paths)
+    return session
+
+
+@cache
+def open_models(path: str | None) -> Any:
+    """AWS's descriptions of its services, shared by all sessions: reading them takes longest."""
+    from botocore.loaders import create_loader
+
+    return create_loader(path)
+
+
+# "Common Errors" of the services: how each says that no policy allows a call.
+_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
+
+
+def explain_no_answer(error: Exception) -> FairwayError:
+    """What to say when an endpoint could not be asked, broke off, or refused what was asked."""
+    from ipaddress import ip_address
+    from urllib.parse import urlsplit
+
+    response = getattr(error, "response", None)
+    if isinstance(response, dict) and "Error" in response:
+        is_denied = response["Error"].get("Code") in _DENIED
+        hint = "`fairway policy deploy` prints what who applies must be allowed"
+        return FairwayError(
+            f"a request was refused: {explain_client_error(error)}",
+            hint=hint if is_denied else None,
+        )
+    url = str(getattr(error, "kwargs", {}).get("endpoint_url", ""))
+    try:
+        is_local = ip_address(urlsplit(url).hostname or "").is_loopback
+    except ValueError:
+        is_local = False
+    if is_local:
+        return CloudUnavailable(
+            "the local cloud was stopped while it was asked",
+            hint="run the same command again, or start it with `fairway up`",
+        )
+    return FairwayError(f"AWS could not be asked: {error}", hint="check the network and the region")
 
 
 def explain_client_error(error: Exception) -> str:

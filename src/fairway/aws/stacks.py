@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from fairway.aws.endpoint import Aws, explain_client_error
+from fairway.aws.endpoint import Aws, explain_client_error, explain_no_answer
 from fairway.errors import DeploymentFailed
 
 # Stacks in these states hold nothing: they are made anew.
@@ -41,11 +41,19 @@ def list_stacks(aws: Aws) -> list[str]:
 
 def list_states(aws: Aws) -> dict[str, str]:
     """All stacks in the account and region that are not deleted: name to status."""
+    return {name: stack["StackStatus"] for name, stack in list_summaries(aws).items()}
+
+
+def list_summaries(aws: Aws) -> dict[str, dict[str, Any]]:
+    """All stacks in the account and region that are not deleted, as ListStacks tells them.
+
+    They tell status, id and times as DescribeStacks does ("StackSummary"), a hundred at once.
+    """
     with _explaining_refusal("list stacks", "ListStacks"):
         pages = aws.cloudformation.get_paginator("list_stacks").paginate()
         found = [stack for page in pages for stack in page["StackSummaries"]]
     return {
-        stack["StackName"]: stack["StackStatus"]
+        stack["StackName"]: dict(stack)
         for stack in found
         if stack["StackStatus"] != "DELETE_COMPLETE"
     }
@@ -67,8 +75,9 @@ def find_prefix_list(aws: Aws, service: str) -> str:
 
 @contextmanager
 def _explaining_refusal(doing: str, action: str) -> Iterator[None]:
-    """Raise DeploymentFailed where CloudFormation refuses an action or does not answer."""
-    from botocore.exceptions import ClientError, EndpointConnectionError
+    """Raise DeploymentFailed where CloudFormation refuses an action, or who does not answer."""
+    from botocore.exceptions import ClientError, HTTPClientError
+    from botocore.exceptions import ConnectionError as NoConnection
 
     try:
         yield
@@ -77,7 +86,5 @@ def _explaining_refusal(doing: str, action: str) -> Iterator[None]:
             f"CloudFormation refused to {doing}: {explain_client_error(error)}",
             hint=f"check that the credentials are valid and allow cloudformation:{action}",
         ) from error
-    except EndpointConnectionError as error:
-        raise DeploymentFailed(
-            f"CloudFormation cannot be reached: {error}", hint="check the network and the region"
-        ) from error
+    except (NoConnection, HTTPClientError) as error:
+        raise explain_no_answer(error) from error

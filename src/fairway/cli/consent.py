@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -48,7 +48,11 @@ def consent_options(function: F) -> F:
     for option in (
         click.option("--replace", multiple=True, metavar="NAME", help="May be replaced."),
         click.option("--delete", multiple=True, metavar="NAME", help="May be deleted."),
-        click.option("--approve", metavar="DIGEST", help="The digest of the plan, as shown."),
+        click.option(
+            "--approve",
+            metavar="DIGEST",
+            help="Consent to the plan with this digest, and no other.",
+        ),
         click.option(
             "--consent",
             "consent_file",
@@ -72,10 +76,12 @@ def read_given(
 ) -> Given:
     """Consent from a command's options, which are taken out of them, with the file's added.
 
-    A file is consent to one plan: --yes is not needed beside it.
+    A file or a digest is consent to one plan, and no other is applied: --yes is not needed too.
     """
     names = ("replace", "delete", "approve", "try_restore")
     given = Given(yes, *(options.pop(name) for name in names))
+    if given.approve:
+        given = replace(given, yes=True)
     file: Path | None = options.pop("consent_file")
     if file is None:
         return given

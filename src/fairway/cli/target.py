@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import os
-import platform
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
 from fairway.bundle.artifact import Architecture, Platform
-from fairway.cloud.launch import CloudInfo, find_cloud, start_cloud
-from fairway.cloud.pythons import OURS, find_python
 from fairway.define import LOCAL, App
 from fairway.errors import CloudUnavailable, DeploymentFailed
 from fairway.events import Report
@@ -21,14 +17,18 @@ from fairway.route import STATE_DIRECTORY
 
 if TYPE_CHECKING:
     from fairway.aws import Aws
+    from fairway.cloud.info import CloudInfo
+
+Variables = Mapping[str, str]
 
 _CREDENTIAL_VARIABLES = (
     "AWS_ACCESS_KEY_ID",
-    "AWS_PROFILE",
     "AWS_WEB_IDENTITY_TOKEN_FILE",
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
 )
+# "Configuration and credential file settings": where the files are that name profiles.
+_FILES = {"AWS_SHARED_CREDENTIALS_FILE": "credentials", "AWS_CONFIG_FILE": "config"}
 
 
 Start = Literal["never", "if-deployed", "always"]
@@ -66,21 +66,64 @@ def open_target(app: App, report: Report, *, must_answer: bool, start: Start = "
     """
     if app.environment == LOCAL:
         return _open_local(app, report, must_answer=must_answer, start=start)
+    profile = choose_profile(os.environ, app.profile)
+    if not must_answer and not has_credentials(os.environ, Path.home(), profile):
+        return Target(None, choose_lambda)
     from fairway.aws import Aws, Endpoint
 
-    if not must_answer and not has_credentials(os.environ, Path.home()):
-        return Target(None, choose_lambda)
-    aws = Aws(Endpoint(app.region))
-    if app.account is not None:
-        _check_account(app, aws)
+    aws = Aws(Endpoint(app.region, profile=profile, role=app.role))
+    check_account(app, aws)
     return Target(aws, choose_lambda)
 
 
-def has_credentials(environment: os._Environ[str] | dict[str, str], home: Path) -> bool:
-    """Whether anything says how to reach AWS; looks, and asks nobody."""
+def open_targets(
+    apps: Sequence[App], report: Report, *, must_answer: bool, start: Start = "never"
+) -> list[Target]:
+    """The target of each of several services in one environment; equal ones are opened once."""
+    opened: dict[tuple[str | None, ...], Target] = {}
+    found = []
+    for app in apps:
+        where = (app.region, app.account, app.profile, app.role)
+        key = () if app.environment == LOCAL else where
+        if key not in opened:
+            opened[key] = open_target(app, report, must_answer=must_answer, start=start)
+        found.append(opened[key])
+    return found
+
+
+def choose_profile(environment: Variables, profile: str | None) -> str | None:
+    """The profile that a file names, unless variables bring credentials of their own.
+
+    AWS_PROFILE is no such credential: one variable cannot be right for two environments.
+    """
+    return None if any(environment.get(name) for name in _CREDENTIAL_VARIABLES) else profile
+
+
+def has_credentials(environment: Variables, home: Path, profile: str | None = None) -> bool:
+    """Whether anything says how to reach AWS; looks, and asks nobody.
+
+    profile: the one that is needed, when it is known; its credentials are not looked at.
+    """
     if any(environment.get(name) for name in _CREDENTIAL_VARIABLES):
         return True
-    return any((home / ".aws" / name).exists() for name in ("credentials", "config"))
+    files = [
+        Path(environment.get(variable) or home / ".aws" / name).expanduser()
+        for variable, name in _FILES.items()
+    ]
+    if profile is None:
+        return bool(environment.get("AWS_PROFILE")) or any(file.exists() for file in files)
+    return any(_names_profile(file, profile) for file in files)
+
+
+def _names_profile(file: Path, profile: str) -> bool:
+    import configparser
+
+    found = configparser.RawConfigParser(strict=False)
+    try:
+        found.read(file)
+    except (configparser.Error, ValueError):
+        return True  # whoever uses it says what is wrong with it
+    return found.has_section(profile) or found.has_section(f"profile {profile}")
 
 
 def choose_lambda(runtime: str, architecture: str) -> Platform:
@@ -96,6 +139,10 @@ def choose_lambda(runtime: str, architecture: str) -> Platform:
 
 def choose_here(runtime: str, architecture: str) -> Platform:
     """The local cloud runs code on this machine's processor, and on its nearest interpreter."""
+    import platform
+
+    from fairway.cloud.pythons import OURS, find_python
+
     machine = platform.machine().lower()
     here: Architecture = "arm64" if machine in ("arm64", "aarch64") else "x86_64"
     asked = choose_lambda(runtime, architecture)
@@ -105,11 +152,15 @@ def choose_here(runtime: str, architecture: str) -> Platform:
 
 
 def _open_local(app: App, report: Report, *, must_answer: bool, start: Start) -> Target:
-    directory = state_directory(app.root)
-    info = find_cloud(directory)
+    from fairway.cloud.launch import find_answering, start_cloud
+
+    directory = state_directory(app.home)
+    info = find_answering(directory)
     deployed = (directory / "state").is_dir()
     started = info is None and (start == "always" or (start == "if-deployed" and deployed))
     if started:
+        import threading
+
         # The clients' libraries load while the cloud starts: both take half a second.
         threading.Thread(target=import_module, args=("boto3",), daemon=True).start()
         info = start_cloud(directory, app.region, report)
@@ -125,11 +176,15 @@ def _open_local(app: App, report: Report, *, must_answer: bool, start: Start) ->
     return Target(Aws(endpoint), choose_here, info, started)
 
 
-def _check_account(app: App, aws: Aws) -> None:
+def check_account(app: App, aws: Aws) -> None:
+    """Raise DeploymentFailed for credentials of another account than the environment's."""
+    if app.account is None:
+        return
     account = aws.sts.get_caller_identity()["Account"]
     if account != app.account:
         raise DeploymentFailed(
             f"the credentials are of account {account}, but {app.environment} belongs to "
             f"{app.account}",
-            hint="use the profile of that account",
+            hint="name the `profile` or `role` that reaches it under the environment, or take "
+            "credentials of that account",
         )

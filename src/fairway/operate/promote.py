@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from fairway.apply.store import Store, find_store
 from fairway.aws import Aws
 from fairway.aws.stacks import find_prefix_list
 from fairway.bundle import Artifact
+from fairway.bundle.archive import CHUNK, Member, digest_members, measure_member
 from fairway.compile import compile_app
 from fairway.compile.artifacts import STACK_NAME as ARTIFACTS_STACK
 from fairway.compile.draft import find_deployed
@@ -19,6 +22,7 @@ from fairway.define.definition import define_text
 from fairway.errors import FairwayError
 from fairway.operate.history import read_good
 from fairway.plan import Plan, plan_changes
+from fairway.plan.given_code import observe_code
 from fairway.plan.observe import find_stacks, observe_stacks
 
 
@@ -59,9 +63,14 @@ def require_promotable(source: str, target: str) -> None:
         )
 
 
-def define_target(source: App, definition: str, environment: str) -> App:
-    """The application of a released definition, as another environment sees it."""
-    return define_text(definition, source.root, environment).require_app()
+def define_target(source: App, definition: str, there: App) -> App:
+    """The application of a released definition, as another environment sees it.
+
+    there: that environment as the file has it today, which says how it is reached: that is no
+    part of what was released.
+    """
+    released = define_text(definition, source.root, there.environment).require_app()
+    return replace(released, account=there.account, profile=there.profile, role=there.role)
 
 
 def plan_promotion(
@@ -79,6 +88,7 @@ def plan_promotion(
     target's settings need other bytes.
     """
     observed = observe_stacks(aws, [ARTIFACTS_STACK, *find_stacks(aws, target)])
+    observed = observe_code(aws, target.name, target.environment, observed)
     deployed = find_deployed(target, {name: s.template for name, s in observed.items()})
     templates = compile_app(target, deployed)
     others = {s.name for s in templates.sources} - release.artifacts.keys()
@@ -123,6 +133,31 @@ def _fetch(artifact: Artifact, source: Aws, target: Aws) -> Artifact:
         )
     artifact.path.parent.mkdir(parents=True, exist_ok=True)
     fresh = artifact.path.with_suffix(".writing")
-    source.s3.download_file(store.bucket, artifact.key, str(fresh))
-    fresh.replace(artifact.path)
+    try:
+        source.s3.download_file(store.bucket, artifact.key, str(fresh))
+        found = digest_archive(fresh)
+        if found != artifact.digest:
+            raise FairwayError(
+                f"the archive of {artifact.name} in s3://{store.bucket}/{artifact.key} is not what "
+                f"was released: its content is {found[:12]}, and not {artifact.digest[:12]}",
+                hint="apply the revision anew, then promote that; and find out who wrote it",
+            )
+        fresh.replace(artifact.path)
+    finally:
+        fresh.unlink(missing_ok=True)
     return replace(artifact, size=artifact.path.stat().st_size)
+
+
+def digest_archive(path: Path) -> str:
+    """The digest of an archive's content, as artifacts are named; other bytes, another digest."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return digest_members(_measure(archive, item) for item in archive.infolist())
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+        return f"not readable ({error})"
+
+
+def _measure(archive: zipfile.ZipFile, item: zipfile.ZipInfo) -> Member:
+    executable = bool(item.external_attr >> 16 & 0o111)
+    with archive.open(item) as file:
+        return measure_member(item.filename, executable, iter(lambda: file.read(CHUNK), b""))

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from fairway.compile.draft import to_logical
 from fairway.plan.model import Action, Change, Plan, PropertyChange
 from fairway.plan.reading import read_mapping, read_properties
 
@@ -67,7 +68,7 @@ REPLACED: dict[str, str | None] = {
     "AWS::Logs::LogGroup": None,
     "AWS::S3::Bucket": "is empty from then on",
     "AWS::S3::BucketPolicy": None,
-    "AWS::SQS::Queue": "is empty from then on; messages in the old one stay there",
+    "AWS::SQS::Queue": "is empty from then on",
 }
 # Types whose end is the end of a way in or of code that answers.
 _ANSWERS = {
@@ -107,6 +108,22 @@ class Interruption:
     what: str
 
 
+def is_own(change: Change) -> bool:
+    """Whether a resource is a component itself, or one that no component is behind.
+
+    Others only serve a component, as a bucket of access logs does.
+    """
+    name = change.component
+    return not name or change.logical_id in (name, to_logical(name))
+
+
+def name_resource(change: Change) -> str:
+    """What the user calls a resource: `orders`, or `ApiLogs of api` for what only serves one."""
+    if is_own(change):
+        return change.component or change.logical_id
+    return f"{change.logical_id} of {change.component}"
+
+
 def find_losses(plan: Plan) -> tuple[DataChange, ...]:
     """What may lose data, the worst first."""
     order = ("lost", "at risk", "left behind")
@@ -124,7 +141,8 @@ def find_interruptions(plan: Plan) -> tuple[Interruption, ...]:
             and change.action is Action.REPLACE
             and change.resource_type not in REPLACED
         ):
-            what = f"has {change.logical_id} replaced ({change.resource_type}): effect not known"
+            what = "is" if is_own(change) else f"has {change.logical_id}"
+            what = f"{what} replaced ({change.resource_type}): effect not known"
         if what is not None:
             found[Interruption(change.component or stack.name, what)] = None
     return tuple(sorted(found, key=_rank))
@@ -141,7 +159,7 @@ def _judge_data(change: Change) -> Iterator[DataChange]:
         return DataChange(severity, change.component, change.logical_id, what)
 
     if held is not None:
-        name = change.logical_id
+        name = name_resource(change)
         match change.action:
             case Action.DELETE:
                 yield tell("lost", f"{name} is deleted with its {held}")
@@ -165,7 +183,7 @@ def _judge_data(change: Change) -> Iterator[DataChange]:
 
 def _judge_setting(change: Change, item: PropertyChange) -> str | None:
     """What a setting that changes in place may cost."""
-    name, leaf = change.logical_id, item.path.rsplit(".", 1)[-1]
+    name, leaf = name_resource(change), item.path.rsplit(".", 1)[-1]
     if item.path == "DeletionPolicy" and item.after in (None, "Delete"):
         return f"{name} is deleted with its data from now on, when it leaves the application"
     if leaf in _TERMS and _is_less(item.after, item.before):

@@ -9,10 +9,12 @@ from typing import Any
 
 from fairway.compile.draft import to_logical
 from fairway.plan.compare import find_component
-from fairway.plan.model import StackPlan
+from fairway.plan.model import Plan, StackPlan
 
 _PSEUDO = {"AWS::AccountId": "ACCOUNT", "AWS::Partition": "aws", "AWS::URLSuffix": "amazonaws.com"}
 _HANDED_ON = re.compile(r"(Arn|Name|Id)$")
+# A name that stands for itself or for what is below it, at the start or after these words.
+_LEADING = re.compile(r"(?:^|(?<=, )|(?<=all but )|(?<=is ))[A-Z]\w*(?=$|/|, | and )")
 _OWN_ACCOUNT = re.compile(r"arn:aws[a-z-]*:iam::(ACCOUNT|\d{12}):root")
 
 
@@ -53,6 +55,17 @@ def list_components(stack: StackPlan) -> dict[str, str]:
     if stack.template:
         found |= {logical_id: o.component for logical_id, o in stack.template.origins.items()}
     return found
+
+
+def find_own_names(plan: Plan) -> dict[str, str]:
+    """Logical ids that are components themselves, to the names that the file gives those."""
+    components = {name for stack in plan.stacks for name in list_components(stack).values()}
+    return {to_logical(name): name for name in components}
+
+
+def say_own_names(text: str, names: Mapping[str, str]) -> str:
+    """A resource or condition as a component's user knows it: `orders/*` for `Orders/*`."""
+    return _LEADING.sub(lambda match: names.get(match[0], match[0]), text)
 
 
 def name_role(logical_id: str, component: str) -> str:

@@ -13,10 +13,18 @@ from operator import attrgetter
 from typing import Any, Literal
 
 from fairway.plan.model import Action, Plan
-from fairway.plan.naming import list_components, name_principal, name_role, name_value
+from fairway.plan.naming import (
+    find_own_names,
+    list_components,
+    name_principal,
+    name_role,
+    name_value,
+    say_own_names,
+)
 from fairway.plan.reading import read_list, read_mapping, read_mappings, read_properties
 
 Kind = Literal["identity", "trust", "resource", "path"]
+_Source = tuple[str, str]  # the logical id of what holds a policy, and its stack
 _BROAD_POLICIES = ("AdministratorAccess", "PowerUserAccess", "FullAccess")
 
 
@@ -36,7 +44,7 @@ class Grant:
     condition: str
     kind: Kind
     source: str
-    stack: str = ""
+    stack: str
 
     @property
     def is_wildcard(self) -> bool:
@@ -83,37 +91,45 @@ def compare_permissions(plan: Plan) -> tuple[PermissionChange, ...]:
         there = stack.observed.template.get("Resources", {}) if stack.observed else {}
         wanted = stack.template.resources if stack.template else {}
         stays = {i: body for i, body in there.items() if i in kept}
-        before |= set(_list_all(stack.name, there, components))
-        after |= set(_list_all(stack.name, {**wanted, **stays}, components))
+        before.update(_list_all(stack.name, there, components))
+        after.update(_list_all(stack.name, {**wanted, **stays}, components))
     gained, lost = after - before, before - after
-    changes = [*_group(gained, gained=True), *_group(lost, gained=False)]
+    names = find_own_names(plan)
+    changes = [
+        replace(
+            change,
+            resource=say_own_names(change.resource, names),
+            condition=say_own_names(change.condition, names),
+        )
+        for change in (*_group(gained, gained=True), *_group(lost, gained=False))
+    ]
     return tuple(sorted(changes, key=_rank))
 
 
 def list_grants(
-    logical_id: str, body: Mapping[str, Any], components: Mapping[str, str]
+    stack: str, logical_id: str, body: Mapping[str, Any], components: Mapping[str, str]
 ) -> Iterator[Grant]:
-    """The permissions that one resource of a template gives."""
-    properties = read_properties(body)
+    """The permissions that one resource of a stack's template gives."""
+    properties, source = read_properties(body), (logical_id, stack)
     match body.get("Type"):
         case "AWS::IAM::Role":
-            yield from _list_role(logical_id, properties, components)
+            yield from _list_role(source, properties, components)
         case "AWS::IAM::Policy" | "AWS::IAM::ManagedPolicy" | "AWS::IAM::RolePolicy":
             roles = read_list(properties.get("Roles", properties.get("RoleName"))) or [logical_id]
             for role in roles:
                 holder = name_value(role)
                 holder = name_role(holder, components.get(holder, holder))
                 document = properties.get("PolicyDocument")
-                yield from _list_document(document, logical_id, "identity", holder=holder)
+                yield from _list_document(document, source, "identity", holder=holder)
         case "AWS::Lambda::Permission":
-            yield _read_lambda_permission(logical_id, properties)
+            yield _read_lambda_permission(source, properties)
         case "AWS::EC2::VPCEndpoint":
-            yield from _list_document(properties.get("PolicyDocument"), logical_id, "path")
+            yield from _list_document(properties.get("PolicyDocument"), source, "path")
         case _:
             named = next((properties[k] for k in _OWNERS if k in properties), None)
             owner = name_value(named) if named is not None else logical_id
             for document in _find_documents(properties):
-                yield from _list_document(document, logical_id, "resource", owner=owner)
+                yield from _list_document(document, source, "resource", owner=owner)
 
 
 # Properties by which a policy resource names whose policy it is.
@@ -149,25 +165,25 @@ def _list_all(
     stack: str, resources: Mapping[str, Any], components: Mapping[str, str]
 ) -> Iterator[Grant]:
     for logical_id, body in resources.items():
-        for grant in list_grants(logical_id, body, components):
-            yield replace(grant, stack=stack)
+        yield from list_grants(stack, logical_id, body, components)
 
 
 def _list_role(
-    logical_id: str, properties: Mapping[str, Any], components: Mapping[str, str]
+    source: _Source, properties: Mapping[str, Any], components: Mapping[str, str]
 ) -> Iterator[Grant]:
+    logical_id = source[0]
     holder = name_role(logical_id, components.get(logical_id, logical_id))
     trust = properties.get("AssumeRolePolicyDocument")
-    yield from _list_document(trust, logical_id, "trust", owner=f"the role of {holder}")
+    yield from _list_document(trust, source, "trust", owner=f"the role of {holder}")
     for policy in read_mappings(properties.get("Policies")):
         document = policy.get("PolicyDocument")
-        yield from _list_document(document, logical_id, "identity", holder=holder)
+        yield from _list_document(document, source, "identity", holder=holder)
     for arn in read_list(properties.get("ManagedPolicyArns")):
         name = name_value(arn).removeprefix("policy/").rsplit("/", 1)[-1]
-        yield Grant(holder, "Allow", f"policy {name}", "what it names", "", "identity", logical_id)
+        yield Grant(holder, "Allow", f"policy {name}", "what it names", "", "identity", *source)
 
 
-def _read_lambda_permission(logical_id: str, properties: Mapping[str, Any]) -> Grant:
+def _read_lambda_permission(source: _Source, properties: Mapping[str, Any]) -> Grant:
     conditions = [
         f"{key} is {name_value(properties[key])}"
         for key in ("SourceArn", "SourceAccount", "PrincipalOrgID", "FunctionUrlAuthType")
@@ -180,25 +196,25 @@ def _read_lambda_permission(logical_id: str, properties: Mapping[str, Any]) -> G
         name_value(properties.get("FunctionName", "")),
         " and ".join(conditions),
         "resource",
-        logical_id,
+        *source,
     )
 
 
 def _find_documents(value: Any) -> Iterator[Mapping[str, Any]]:
     """Policy documents at any depth of a resource's properties."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict | Mapping):
         if "Statement" in value:
             yield value
             return
-        for item in value.values():
-            yield from _find_documents(item)
-    elif isinstance(value, list):
+        value = list(value.values())
+    if isinstance(value, list):
         for item in value:
-            yield from _find_documents(item)
+            if not isinstance(item, str):
+                yield from _find_documents(item)
 
 
 def _list_document(
-    document: Any, source: str, kind: Kind, *, holder: str = "", owner: str = ""
+    document: Any, source: _Source, kind: Kind, *, holder: str = "", owner: str = ""
 ) -> Iterator[Grant]:
     """holder: who has an identity policy; owner: what another policy is about."""
     for statement in read_mappings(read_mapping(document).get("Statement")):
@@ -209,18 +225,12 @@ def _list_document(
             # Part of what the owner holds: objects below a path, messages of one queue.
             named = {name_value(item) for item in read_list(statement["Resource"])}
             resources = sorted(name if name.startswith(owner) else f"{owner}" for name in named)
+        effect = str(statement.get("Effect", "Allow"))
+        condition = _read_condition(statement.get("Condition"))
         for principal in principals:
             for action in actions:
                 for resource in resources or ["*"]:
-                    yield Grant(
-                        principal,
-                        str(statement.get("Effect", "Allow")),
-                        action,
-                        resource,
-                        _read_condition(statement.get("Condition")),
-                        kind,
-                        source,
-                    )
+                    yield Grant(principal, effect, action, resource, condition, kind, *source)
 
 
 def _read_either(statement: Mapping[str, Any], key: str) -> Iterator[str]:

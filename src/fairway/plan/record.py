@@ -1,14 +1,15 @@
 """The last release as this directory knows it: what a plan without credentials compares with.
 
-One file a release, `<number>.json`, below `.fairway/releases/<environment>/`. Releases that
-others made are not in it, so a plan by it says which release it took.
+One file a release, `<number>.json`, below `.fairway/releases/<environment>/`: what stood when it
+had ended, well or not. Releases that others made are not in it, so a plan by it says which release
+it took. A mark stands beside them while an apply runs: one that is killed leaves it.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,20 @@ from fairway.plan.model import ObservedStack
 
 FORMAT = 1
 KEPT = 10  # files; only the last is compared with
+_MARK = "begun"
+_LEFT = {
+    "failed": "what release {} of {} left when it failed",
+    "interrupted": "what stood when release {} of {} was interrupted",
+}
 
 
 @dataclass(frozen=True)
 class ReleaseRecord:
     """What stood after a release: every stack of the application, by name.
 
-    number: the release's. made: when it was begun, as text.
+    number: the release's. made: when it was begun, as text. outcome: as the release has it.
+    moving: stacks that CloudFormation was still at. unended: when an apply was begun after it of
+    whose end nothing is known here; number is 0 when nothing but that is known.
     """
 
     number: int
@@ -32,9 +40,37 @@ class ReleaseRecord:
     region: str
     made: str
     stacks: Mapping[str, ObservedStack]
+    outcome: str = "succeeded"
+    moving: tuple[str, ...] = ()
+    unended: str = ""
 
     def __str__(self) -> str:
-        return f"release {self.number} of {self.made}, the last made from this directory"
+        if not self.number:
+            return f"nothing: an apply of {self.unended} did not come to its end here"
+        what = _LEFT.get(self.outcome, "release {} of {}").format(self.number, self.made)
+        text = f"{what}, the last made from this directory"
+        if self.moving:
+            text += f"; CloudFormation was still at {', '.join(self.moving)} then"
+        if self.unended:
+            text += f"; an apply of {self.unended} came after it, and its end was not recorded"
+        return text
+
+
+def mark_begun(directory: Path, when: str) -> bool:
+    """Note that an apply begins; whether there was no such note yet.
+
+    directory: as of write_record, which removes the note. when: the time as text.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    mark = directory / _MARK
+    fresh = not mark.exists()
+    mark.write_text(when)
+    return fresh
+
+
+def forget_begun(directory: Path) -> None:
+    """Remove the note of an apply that changed nothing."""
+    (directory / _MARK).unlink(missing_ok=True)
 
 
 def write_record(directory: Path, record: ReleaseRecord) -> Path:
@@ -51,12 +87,15 @@ def write_record(directory: Path, record: ReleaseRecord) -> Path:
         "environment": record.environment,
         "region": record.region,
         "made": record.made,
+        "outcome": record.outcome,
+        "moving": list(record.moving),
         "stacks": {name: _to_plain(stack) for name, stack in record.stacks.items()},
     }
     part = file.with_suffix(".part")
     part.touch(mode=0o600)
     part.write_text(json.dumps(content, indent=1, sort_keys=True))
     part.replace(file)
+    forget_begun(directory)
     for old in _list_files(directory)[:-KEPT]:
         old.unlink(missing_ok=True)
     return file
@@ -68,16 +107,26 @@ def read_last_record(directory: Path) -> ReleaseRecord | None:
     Raises FairwayError when it cannot be read: going on with an older one would mislead.
     """
     files = _list_files(directory)
-    if not files:
-        return None
-    file = files[-1]
+    mark = directory / _MARK
+    unended = mark.read_text() if mark.is_file() else ""
+    if files:
+        return replace(_read_record(files[-1]), unended=unended)
+    return ReleaseRecord(0, "", "", "", "", {}, unended=unended) if unended else None
+
+
+def _read_record(file: Path) -> ReleaseRecord:
     try:
         content = json.loads(file.read_bytes())
         if content["fairway_release"] != FORMAT:
             raise ValueError("another version")
         stacks = {name: ObservedStack(**stack) for name, stack in content["stacks"].items()}
         names = ("number", "app", "environment", "region", "made")
-        return ReleaseRecord(**{name: content[name] for name in names}, stacks=stacks)
+        return ReleaseRecord(
+            **{name: content[name] for name in names},
+            stacks=stacks,
+            outcome=content.get("outcome", "succeeded"),
+            moving=tuple(content.get("moving", ())),
+        )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise FairwayError(
             f"the record of the last release cannot be read: {file}",
@@ -94,6 +143,8 @@ def _to_plain(stack: ObservedStack) -> dict[str, Any]:
         "parameters": dict(stack.parameters),
         "outputs": dict(stack.outputs),
         "physical_ids": dict(stack.physical_ids),
+        "changed_at": stack.changed_at,
+        "codes": dict(stack.codes),
     }
 
 

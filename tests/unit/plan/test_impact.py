@@ -9,6 +9,7 @@ from tests.unit.plan.reviewing import make_plan, resource
 
 from fairway.compile.tags import TAG_FORM
 from fairway.plan.impact import HOLDS, REPLACED, find_interruptions, find_losses
+from fairway.plan.model import Action, Change, Plan, StackPlan
 from fairway.plan.schemas import load_schema
 
 
@@ -66,6 +67,24 @@ def test_no_loss_is_invented(before: dict[str, Any], after: dict[str, Any]) -> N
     assert losses(before, after) == []
 
 
+@pytest.mark.parametrize(
+    ("logical_id", "component", "name"),
+    [
+        ("MyOrders", "my-orders", "my-orders"),
+        ("ApiLogs", "api", "ApiLogs of api"),
+        ("Files", "Files", "Files"),
+        ("Files", "", "Files"),
+    ],
+)
+def test_a_resource_is_called_what_its_user_calls_it(
+    logical_id: str, component: str, name: str
+) -> None:
+    change = Change(logical_id, "AWS::SQS::Queue", component, Action.DELETE)
+    stack = StackPlan("s", None, None, {}, (change,))
+    plan = Plan("shop", "poc", "eu-west-1", None, (stack,), (), compared=True)
+    assert [loss.what for loss in find_losses(plan)] == [f"{name} is deleted with its messages"]
+
+
 def test_what_is_lost_stands_before_what_is_left_behind() -> None:
     found = losses({"A": table() | KEEP, "Q": resource("SQS::Queue")}, {})
     assert [line.split(":")[0] for line in found] == ["lost", "left behind"]
@@ -93,6 +112,8 @@ def test_an_unknown_replacement_is_said_to_be_unknown() -> None:
     assert interruptions(before, after) == [
         "api: has X replaced (AWS::SNS::Topic): effect not known"
     ]
+    own = {"Api": before["X"]}, {"Api": after["X"]}
+    assert interruptions(*own) == ["api: is replaced (AWS::SNS::Topic): effect not known"]
 
 
 @pytest.mark.parametrize("kind", TAG_FORM)

@@ -116,7 +116,7 @@ def test_lambda_s_own_permissions_count() -> None:
         SourceArn={"Ref": "TopicArn"},
     )
     assert compare({}, {"P": permission}) == [
-        "+ sns.amazonaws.com: lambda:InvokeFunction on Api if SourceArn is Topic"
+        "+ sns.amazonaws.com: lambda:InvokeFunction on api if SourceArn is Topic"
     ]
 
 
@@ -136,3 +136,23 @@ def test_a_kept_key_keeps_its_policy() -> None:
 def test_actions_name_their_service_once() -> None:
     assert show_actions(("a:B", "a:C", "d:E", "F")) == "a:B, C, d:E, F"
     assert show_actions(("a:B", "a:C", "a:D"), 2) == "a:B, C (+1)"
+
+
+def test_components_go_by_their_own_names() -> None:
+    target = {"Fn::Sub": "${MyOrders.Arn}/index/*"}
+    after = {
+        "ApiRole": role(allow("d:Query", target), allow("d:Get", {"Fn::GetAtt": ["Key", "Arn"]})),
+        "Permission": resource(
+            "Lambda::Permission",
+            Principal="apigateway.amazonaws.com",
+            FunctionName={"Ref": "Api"},
+            SourceArn={"Fn::Sub": "arn:aws:execute-api:eu-west-1:1:${Web}/*"},
+        ),
+    }
+    components = {"ApiRole": "api", "MyOrders": "my-orders", "Web": "web", "Key": "data"}
+    plan = make_plan({}, after, components=components)
+    assert [describe_permission(change) for change in compare_permissions(plan)] == [
+        "+ api: d:Get on Key",
+        "+ api: d:Query on my-orders/index/*",
+        "+ apigateway.amazonaws.com: lambda:InvokeFunction on api if SourceArn is web/*",
+    ]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.unit.plan.test_cases import World, read_app
@@ -12,7 +14,14 @@ from fairway.bundle.artifact import Artifact
 from fairway.compile import compile_app
 from fairway.errors import FairwayError
 from fairway.plan import Action, ObservedStack, plan_changes
-from fairway.plan.record import KEPT, ReleaseRecord, read_last_record, write_record
+from fairway.plan.record import (
+    KEPT,
+    ReleaseRecord,
+    forget_begun,
+    mark_begun,
+    read_last_record,
+    write_record,
+)
 
 STACK = ObservedStack("s", "CREATE_COMPLETE", {"Resources": {}}, {"P": "1"}, {"O": "2"}, {"A": "b"})
 RECORD = ReleaseRecord(3, "shop", "poc", "eu-west-1", "2026-11-21 13:40 UTC", {"s": STACK})
@@ -30,6 +39,54 @@ def test_a_record_comes_back_as_it_was(tmp_path: Path) -> None:
     assert read_last_record(tmp_path / "poc") == RECORD
     assert file.stat().st_mode & 0o777 == 0o600
     assert str(RECORD) == ("release 3 of 2026-11-21 13:40 UTC, the last made from this directory")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"outcome": "failed"},
+            "what release 3 of 2026-11-21 13:40 UTC left when it failed, the last made from this "
+            "directory",
+        ),
+        (
+            {"outcome": "interrupted", "moving": ("shop-poc-app",)},
+            "what stood when release 3 of 2026-11-21 13:40 UTC was interrupted, the last made from "
+            "this directory; CloudFormation was still at shop-poc-app then",
+        ),
+    ],
+)
+def test_what_a_bad_end_left_is_told(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
+    record = replace(RECORD, **changes)
+    write_record(tmp_path, record)
+    assert read_last_record(tmp_path) == record
+    assert str(record) == said
+
+
+def test_an_apply_without_an_end_leaves_its_mark(tmp_path: Path) -> None:
+    directory = tmp_path / "poc"
+    assert mark_begun(directory, "today")
+    first = read_last_record(directory)
+    assert first is not None
+    assert (first.number, first.stacks) == (0, {})
+    assert str(first) == "nothing: an apply of today did not come to its end here"
+    write_record(directory, RECORD)
+    assert read_last_record(directory) == RECORD
+    assert mark_begun(directory, "tomorrow")
+    assert not mark_begun(directory, "later")  # the one before was killed
+    assert str(read_last_record(directory)).endswith(
+        "this directory; an apply of later came after it, and its end was not recorded"
+    )
+    forget_begun(directory)
+    assert read_last_record(directory) == RECORD
+
+
+def test_records_of_before_are_read(tmp_path: Path) -> None:
+    file = write_record(tmp_path, RECORD)
+    content = json.loads(file.read_text())
+    del content["outcome"], content["moving"]
+    file.write_text(json.dumps(content))
+    assert read_last_record(tmp_path) == RECORD
 
 
 def test_nothing_is_known_of_a_new_environment(tmp_path: Path) -> None:

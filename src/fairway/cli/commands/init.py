@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from fairway.cli.render.human import say, say_next
+from fairway.define.app import FILE_NAME
 from fairway.define.definition import nearest
 from fairway.errors import FairwayError
 
@@ -43,11 +44,11 @@ def command(template: str, directory: Path | None) -> None:
         raise FairwayError(
             f"{target} exists and is not empty", hint="name another directory; nothing was changed"
         )
-    source = Path(str(files("fairway"))) / "templates" / template
+    source = find_source(Path(str(files("fairway"))), template)
     try:
         shutil.copytree(source, target, ignore=_LEFT_OUT, dirs_exist_ok=True)
         (target / ".gitignore").write_text(".fairway/\n__pycache__/\n")
-        file = target / "fairway.yml"
+        file = target / FILE_NAME
         text = re.sub(r"(?m)^app: .*$", f"app: {_name_app(target)}", file.read_text(), count=1)
         file.write_text(text)
     except OSError as error:
@@ -56,6 +57,17 @@ def command(template: str, directory: Path | None) -> None:
     for made in sorted(p for p in target.rglob("*") if p.is_file()):
         say(f"  {made}")
     say_next(f"cd {target} && fairway up")
+
+
+def find_source(package: Path, template: str) -> Path:
+    """The template's directory. Raises FairwayError for an installation that has lost it."""
+    source = package / "templates" / template
+    if not (source / FILE_NAME).is_file():
+        raise FairwayError(
+            f"this installation lacks the template {template}: there is no {source / FILE_NAME}",
+            hint="install fairway again; nothing was changed",
+        )
+    return source
 
 
 def _name_app(target: Path) -> str:

@@ -10,13 +10,14 @@ import click
 
 from fairway.apply import Release
 from fairway.cli.delivery import Proposal, opened_target
-from fairway.cli.options import complete_environments, name_environment
+from fairway.cli.options import complete_environments, full_option, name_environment
 from fairway.cli.render.human import say, say_next, summarise_plan
 from fairway.cli.request import Request, deliver, request_options, say_release
 from fairway.cli.source_control import find_provenance
 from fairway.cli.target import open_target, state_directory
 from fairway.events import Report
 from fairway.operate.promote import define_target, find_release, plan_promotion, require_promotable
+from fairway.plan.short_way import take_full_way
 from fairway.route import find_app, prepare_apply
 
 
@@ -26,15 +27,18 @@ from fairway.route import find_app, prepare_apply
 @click.option(
     "--release", "number", type=click.IntRange(min=1), metavar="N", help="Not the newest good one."
 )
+@full_option
 @request_options
-def command(request: Request, source: str, destination: str, number: int | None) -> None:
+def command(
+    request: Request, source: str, destination: str, number: int | None, full: bool
+) -> None:
     """Bring what was released in FROM to TO: the same definition, the same bytes.
 
     The definition is the one that was released, with TO's own settings; the archives are
     copied, not built anew. It is planned, shown and recorded like any other change.
     """
     require_promotable(source, destination)
-    deliver(_Promote(request, source, destination, number))
+    deliver(_Promote(request.for_one(), source, destination, number, full))
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,7 @@ class _Promote:
     source: str
     destination: str
     number: int | None
+    full: bool
 
     def propose(self, report: Report) -> Proposal:
         """The released definition as the destination sees it, with the released archives."""
@@ -50,14 +55,15 @@ class _Promote:
         origin = find_app(directory, self.source)
         source_aws = open_target(origin, report, must_answer=True).require_aws()
         found, definition = find_release(origin, source_aws, self.number)
-        app = define_target(origin, definition, self.destination)
+        app = define_target(origin, definition, find_app(directory, self.destination))
         with opened_target(app, report) as target:
             aws = target.require_aws()
             unfinished = prepare_apply(app, aws, report)
-            cache = state_directory(directory) / "cache" / "promoted"
+            cache = state_directory(origin.home) / "cache" / "promoted"
             plan, provenance = plan_promotion(
                 app, found, source_aws, aws, cache, find_provenance(directory), definition
             )
+            plan = take_full_way(plan) if self.full else plan
         return Proposal(
             app,
             target,
