@@ -128,7 +128,7 @@ def test_promotion_takes_the_same_bytes(app: Application, tmp_path: Path) -> Non
     app.replace('PAGE = "second"', 'PAGE = "third"', "src/app.py")
     release, definition = find_release(find_app(app.directory, "poc"), aws, None)
     assert release.number == made.number == 1
-    prod = define_target(poc, definition, "prod")
+    prod = define_target(poc, definition, find_app(app.directory, "prod"))
     plan, provenance = plan_promotion(
         prod, release, aws, aws, tmp_path, Provenance("ann", None, ""), definition
     )

@@ -64,7 +64,7 @@ def test_stacks_that_did_not_change_are_not_touched(app: Application) -> None:
 
     before = count()
     app.replace('PAGE = "third"', 'PAGE = "fourth"', "src/app.py")
-    app.apply()
+    app.fairway("apply", "--yes", "--full").expect()
     after = count()
     assert {name for name in after if after[name] != before[name]} == {"small-local-app"}
     last = app.fairway("history", "--json").expect().json()["releases"][0]

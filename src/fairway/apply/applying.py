@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from fairway.apply.backup import BackingUp, Backup
+from fairway.apply.backup import BackingUp, Backup, find_filled, free_held, order_backups
 from fairway.apply.cleaning import is_due, sweep
+from fairway.apply.giving_code import GivingCode
 from fairway.apply.journal import Journal, end_killed, list_journals
 from fairway.apply.lock import (
     HeldLock,
@@ -31,7 +32,7 @@ from fairway.apply.release import (
     record_stack,
 )
 from fairway.apply.stack_operation import Interrupted, Pace, StackOperation
-from fairway.apply.stateful import find_endangered, require_named
+from fairway.apply.stateful import Endangered, find_endangered, require_named
 from fairway.apply.store import Store, find_store
 from fairway.apply.uploading import (
     empty_buckets,
@@ -43,9 +44,9 @@ from fairway.apply.walking import walk_stacks
 from fairway.aws import Aws
 from fairway.compile.artifacts import STACK_NAME as ARTIFACTS_STACK
 from fairway.compile.template import ArtifactBucket, PrefixList, StackOutput, StackTemplate
-from fairway.errors import DeploymentFailed
+from fairway.errors import DeploymentFailed, FairwayError
 from fairway.events import Notice, Report, StepFinished, StepStarted, ignore_events
-from fairway.plan.model import Plan, StackPlan, Unknown
+from fairway.plan.model import ObservedStack, Plan, StackPlan, Unknown
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ class Applying:
 
     provenance: told by the caller, kept in the release. now: the clock. find_prefix_list: AWS's
     prefix list of a service. holder: who takes the lock; alive: whether another holder lives.
+    ended: told the release that was made of it, however it went.
     """
 
     plan: Plan
@@ -82,6 +84,7 @@ class Applying:
     done: list[str] = field(default_factory=list)
     backups: list[Backup] = field(default_factory=list)
     resumes: bool = False
+    ended: Callable[[Release], None] = lambda release: None
 
     def run(self) -> Release:
         """Carry the plan out. Raises DeploymentFailed; what was done stays, and can go on.
@@ -104,11 +107,12 @@ class Applying:
     def _apply_locked(self, store: Store, started: datetime) -> Release:
         journal = self._open_journal(store, started)
         try:
-            self._carry_out(journal)
+            with self._freeing_held():
+                self._carry_out(journal)
         except (KeyboardInterrupt, Interrupted):
             self._end(journal, started, "interrupted", "interrupted by its user")
             raise
-        except DeploymentFailed as error:
+        except FairwayError as error:
             self._tell_done(error)
             self._end(journal, started, "failed", error.summary)
             raise
@@ -116,6 +120,7 @@ class Applying:
             self._end(journal, started, "failed", f"{type(error).__name__}: {error}")
             raise
         release = journal.end(self._draft(journal.release.number, started, "succeeded"))
+        self.ended(release)
         self._clean_up(journal)
         return release
 
@@ -126,12 +131,30 @@ class Applying:
                 with journal.step(f"upload {artifact.name}"):
                     upload_artifact(journal.store, artifact, self.report)
         wanted = [s for s in self.plan.stacks if s.name != ARTIFACTS_STACK and s.template]
-        walk_stacks(
-            wanted, lambda stack: self._apply_stack(stack, journal), self.outputs, self.pace
-        )
+        pace = Pace(first=0.01, growth=2.0, stop=self.pace.stop)
+        code = GivingCode(self.aws, journal, self.report, pace)
+        code.open()
+        if self.plan.short_way:
+            self._take_short_way(wanted, code)
+        else:
+            walk_stacks(
+                wanted, lambda s: self._apply_stack(s, journal, code), self.outputs, self.pace
+            )
         for stack in self.plan.stacks:
             if stack.template is None:
                 self._remove_stack(stack, journal)
+        code.finish(self.plan.stacks, self.given)
+
+    def _take_short_way(self, stacks: Sequence[StackPlan], code: GivingCode) -> None:
+        """Nothing but code changes: functions are given theirs, and no stack is touched."""
+        for stack in stacks:
+            assert stack.template is not None
+            assert stack.observed is not None
+            self.given[stack.name] = self._resolve_parameters(stack, stack.template)
+            self.outputs[stack.name] = dict(stack.observed.outputs)
+            if any(change.stack == stack.name for change in self.plan.short_way):
+                self._operate(stack).require_unmoved()
+        code.give(self.plan.short_way)
 
     def _back_up(self, journal: Journal) -> None:
         """Make backups of what goes. Under the lock it is looked at once more."""
@@ -140,23 +163,41 @@ class Applying:
         release = journal.release
         label = f"{release.app}-{release.environment}-{release.number}"
         way = BackingUp(journal.store, label, self.pace, self.consent.try_restore)
-        for one in endangered:
-            if not one.can_back_up:
-                self.report(Notice(f"the {one.holds} of {one.name} cannot be backed up from here"))
-                continue
-            with journal.step(f"back up {one.name}"), self._tell_step(f"back up {one.name}"):
-                backup = way.back_up(one)
-            if backup is not None:
-                self.backups.append(backup)
-                self.report(Notice(str(backup)))
+        for one in order_backups(self.aws, endangered):
+            self._back_up_one(one, way, journal)
+        if any(backup.held for backup in self.backups):
+            for one in find_filled(find_endangered(self.plan, self.aws), endangered):
+                self._back_up_one(one, way, journal)
 
-    def _apply_stack(self, stack: StackPlan, journal: Journal | None = None) -> dict[str, str]:
+    def _back_up_one(self, one: Endangered, way: BackingUp, journal: Journal) -> None:
+        if not one.can_back_up:
+            self.report(Notice(f"the {one.holds} of {one.name} cannot be backed up from here"))
+            return
+        with journal.step(f"back up {one.name}"), self._tell_step(f"back up {one.name}"):
+            backup = way.back_up(one)
+        if backup is not None:
+            self.backups.append(backup)
+            self.report(Notice(str(backup)))
+
+    @contextmanager
+    def _freeing_held(self) -> Iterator[None]:
+        """Let others read again, at the end, what was read for a backup and stays."""
+        failed = True
+        try:
+            yield
+            failed = False
+        finally:
+            for told in free_held(self.aws, self.backups, failed=failed):
+                self.report(Notice(told))
+
+    def _apply_stack(
+        self, stack: StackPlan, journal: Journal | None = None, code: GivingCode | None = None
+    ) -> dict[str, str]:
         template = stack.template
         assert template is not None
         parameters = self._resolve_parameters(stack, template)
         self.given[stack.name] = parameters
-        same = stack.observed is not None and parameters == dict(stack.observed.parameters)
-        if stack.observed is not None and same and not stack.is_changed:
+        if stack.observed is not None and self._is_idle(stack, stack.observed, parameters):
             return dict(stack.observed.outputs)
         step = f"stack {stack.name}"
         with self._tell_step(step):
@@ -164,10 +205,26 @@ class Applying:
                 return dict(self._operate(stack).deploy(template, parameters, None))
             with journal.step(step):
                 url = upload_template(journal.store, template)
-                outputs = self._operate(stack).deploy(template, parameters, url)
+                assert code is not None
+                with code.beside(stack, parameters):
+                    outputs = self._operate(stack).deploy(template, parameters, url)
                 remove_left_buckets(self.aws, stack)
         self.done.append(stack.name)
         return dict(outputs)
+
+    def _is_idle(
+        self, stack: StackPlan, there: ObservedStack, parameters: Mapping[str, str]
+    ) -> bool:
+        """Whether nothing is to be done to a stack.
+
+        One that only lags behind what its functions were given follows when anything else is
+        done, or it is asked for, and not when an apply is ended that was killed on the short way.
+        """
+        differing = {n for n, value in parameters.items() if there.parameters.get(n) != value}
+        if self.plan.is_empty:
+            differing -= stack.archive_parameters
+        same = not differing and parameters.keys() == there.parameters.keys()
+        return same and not stack.is_changed
 
     def _remove_stack(self, stack: StackPlan, journal: Journal) -> None:
         """Delete a stack the application no longer has; the plan has dependants first."""
@@ -195,7 +252,7 @@ class Applying:
         yield
         self.report(StepFinished(step, time.monotonic() - began))
 
-    def _tell_done(self, error: DeploymentFailed) -> None:
+    def _tell_done(self, error: FairwayError) -> None:
         """A stack is rolled back by itself: those that went well before stay as they are now."""
         if self.done:
             stays = f"applied before it, and staying: {', '.join(self.done)}"
@@ -287,9 +344,10 @@ class Applying:
         """Record what went wrong; that this fails too must not hide why."""
         from botocore.exceptions import BotoCoreError, ClientError
 
+        release = replace(self._draft(journal.release.number, started, outcome), cause=cause)
+        self.ended(release)
         try:
-            release = self._draft(journal.release.number, started, outcome)
-            journal.end(replace(release, cause=cause))
+            journal.end(release)
         except (ClientError, BotoCoreError, DeploymentFailed) as error:
             self.report(Notice(f"the release could not be recorded: {error}"))
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from fairway.apply.release import Release, parse_release
 from fairway.apply.store import Store
 from fairway.apply.uploading import template_key
 from fairway.bundle.artifact import artifact_key
+from fairway.plan.given_code import NOTES, CodeNote, parse_note
 
 KEPT = 10  # good releases of each environment
 EVERY = 10  # releases between two sweeps: one reads the kept releases of all applications
@@ -48,7 +50,8 @@ def _find_needed(store: Store, kept: int) -> set[str]:
         stem, _, ending = name.partition(".")
         if stem.isdecimal() and ending in ("json", "journal"):
             environments[place][int(stem)].append(key)
-    needed: set[str] = set()
+    # What CloudFormation would go back to may be older than all of these.
+    needed = {key for note in _read_notes(store) for key in note.archives.values()}
     for numbers in environments.values():
         good = 0
         for number in sorted(numbers, reverse=True):
@@ -59,6 +62,14 @@ def _find_needed(store: Store, kept: int) -> set[str]:
                 needed |= _list_needed(release)
                 good += release.is_good
     return needed
+
+
+def _read_notes(store: Store) -> Iterator[CodeNote]:
+    """Notes of code that functions were given past their stacks."""
+    for key in store.list(NOTES):
+        found = store.read(key)
+        if found is not None:
+            yield parse_note(found.body)
 
 
 def _read(store: Store, keys: list[str]) -> Release | None:

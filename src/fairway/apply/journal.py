@@ -69,19 +69,19 @@ class Journal:
         """Write it the first time. Raises DeploymentFailed when its number is taken."""
         etag = self.store.create_tagged(self._key, self._dump())
         if etag is None:
-            raise self._lose()
+            raise self.lose()
         self.etag = etag
 
     def end(self, release: Release) -> Release:
         """Make the release of it, which never changes from then on."""
         if not write_release(self.store, release):
-            raise self._lose()
+            raise self.lose()
         return release
 
     def _write(self) -> None:
         etag = self.store.replace(self._key, self._dump(), self.etag)
         if etag is None:
-            raise self._lose()
+            raise self.lose()
         self.etag = etag
 
     @property
@@ -99,7 +99,8 @@ class Journal:
     def _tell_time(self) -> str:
         return self.now().isoformat(timespec="milliseconds")
 
-    def _lose(self) -> DeploymentFailed:
+    def lose(self) -> DeploymentFailed:
+        """The error for one who finds that the lock is no longer its own."""
         return DeploymentFailed(
             f"somebody broke the lock of {self.release.app} in {self.release.environment} and "
             "goes on in its place; this apply stops here",

@@ -60,11 +60,13 @@ class HeldLock:
 
 
 IsAlive = Callable[[Holder], bool]
+LOCKS = "locks/"
+"""What the keys of all locks begin with."""
 
 
 def lock_key(app: str, environment: str) -> str:
     """Where the lock of an environment lies in the artifact bucket."""
-    return f"locks/{app}/{environment}.json"
+    return f"{LOCKS}{app}/{environment}.json"
 
 
 def find_holder(actor: str) -> Holder:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from fairway.apply.journal import list_journals
-from fairway.apply.lock import IsAlive, explain_lock, is_alive, read_lock
+from fairway.apply.lock import LOCKS, IsAlive, explain_lock, is_alive, lock_key, read_lock
 from fairway.apply.stack_operation import Pace
 from fairway.apply.store import find_store
 from fairway.apply.stuck import refuse_stuck
@@ -16,6 +16,7 @@ from fairway.aws import Aws
 from fairway.aws.stacks import list_states
 from fairway.events import Report, StepFinished, StepStarted
 
+_AT_REST = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE")
 _PREPARED = "REVIEW_IN_PROGRESS"  # nothing moves in it until somebody executes
 
 
@@ -26,6 +27,21 @@ class Scope:
     app: str
     environment: str
     owns: Callable[[str], bool]
+
+
+def find_busy(aws: Aws, scopes: Sequence[Scope], states: Mapping[str, str]) -> set[str]:
+    """The applications that somebody holds the lock of, or that have a stack not at rest.
+
+    states: of all stacks. One question for all, where `await_quiet` asks some for each.
+    """
+    store = find_store(aws) if states else None
+    locked = set(store.list(LOCKS)) if store is not None else set()
+    return {
+        scope.app
+        for scope in scopes
+        if lock_key(scope.app, scope.environment) in locked
+        or any(scope.owns(n) and status not in _AT_REST for n, status in states.items())
+    }
 
 
 def await_quiet(

@@ -99,6 +99,10 @@ class StackOperation:
         stack = describe_stack(self.aws, name) or {}
         return {o["OutputKey"]: o["OutputValue"] for o in stack.get("Outputs", [])}
 
+    def require_unmoved(self) -> None:
+        """Raise DeploymentFailed when the stack is not the one that the plan was made for."""
+        self._check_unmoved(self._wait_for_rest())
+
     def _wait_for_rest(self) -> dict[str, Any] | None:
         """The stack once nothing is under way in it."""
         for _ in self.pace.beats():

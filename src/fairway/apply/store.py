@@ -7,12 +7,15 @@ that was read. Both answer 412 otherwise, or 409 when two writes meet.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from fairway.aws import Aws
+from fairway.errors import DeploymentFailed
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import ObjectIdentifierTypeDef
@@ -72,6 +75,33 @@ class Store:
                 raise
             return False
         return True
+
+    def read_digest(self, key: str) -> str:
+        """sha256 of an object in base64, as Lambda tells it of the code that was made of it.
+
+        S3 keeps it where the upload told it ("Checking object integrity"); else it is read.
+        Raises DeploymentFailed where there is no such object any more.
+        """
+        from botocore.exceptions import ClientError
+
+        try:
+            found: Any = self.aws.s3.head_object(
+                Bucket=self.bucket, Key=key, ChecksumMode="ENABLED"
+            )
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
+                raise
+            raise DeploymentFailed(
+                f"{key} is no longer in the artifact bucket, so code could not be put back",
+                hint="take the full way: --full",
+            ) from error
+        if "ChecksumSHA256" in found:
+            return str(found["ChecksumSHA256"])
+        body = self.aws.s3.get_object(Bucket=self.bucket, Key=key)["Body"]
+        digest = hashlib.sha256()
+        while part := body.read(1 << 20):
+            digest.update(part)
+        return base64.b64encode(digest.digest()).decode()
 
     def list(self, prefix: str) -> list[str]:
         """Keys below a prefix, in order."""

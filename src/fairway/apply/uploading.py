@@ -20,7 +20,9 @@ def upload_artifact(store: Store, artifact: Artifact, report: Report) -> None:
     report(StepStarted(step))
     try:
         with artifact.path.open("rb") as body:
-            store.aws.s3.put_object(Bucket=store.bucket, Key=artifact.key, Body=body)
+            store.aws.s3.put_object(
+                Bucket=store.bucket, Key=artifact.key, Body=body, ChecksumAlgorithm="SHA256"
+            )
     except OSError as error:
         raise DeploymentFailed(
             f"the archive of {artifact.name} ({artifact.digest[:12]}) is neither in the artifact "

@@ -22,6 +22,7 @@ from fairway.errors import FairwayError
 from fairway.events import Notice, Report, ignore_events
 from fairway.operate.history import read_good
 from fairway.plan import ObservedStack, Plan, plan_changes
+from fairway.plan.given_code import observe_code
 from fairway.plan.observe import find_stacks, observe_stacks
 
 _ORDER: tuple[Layer, ...] = ("artifacts", "network", "data", "app")
@@ -48,6 +49,7 @@ def plan_rollback(
         raise _refuse(app, number)
     release = _choose(store, app, number)
     observed = observe_stacks(aws, [ARTIFACTS_STACK, *find_stacks(aws, app)])
+    observed = observe_code(aws, app.name, app.environment, observed, report)
     latest = next(read_good(store, app.name, app.environment), release)
     templates = _gather_templates(store, release, latest, observed, with_data=with_data)
     _check_outputs(templates, release)

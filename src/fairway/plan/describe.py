@@ -8,7 +8,7 @@ from typing import Any
 
 from fairway.diagnostics import Place
 from fairway.plan.masking import Secret
-from fairway.plan.model import Change, Drift, Plan, PropertyChange, Unknown
+from fairway.plan.model import Change, CodeChange, Drift, Plan, PropertyChange, Unknown
 from fairway.plan.review import Review
 
 
@@ -24,6 +24,8 @@ def describe_plan(plan: Plan) -> dict[str, Any]:
         "destroys": plan.destroys,
         "empty": plan.is_empty,
         "kept_tables": list(plan.kept_tables),
+        "full": plan.full,
+        "short_way": [_describe_code(change) for change in plan.short_way],
         "counts": {action.value: count for action, count in plan.count().items()},
         "drift": None if plan.drift is None else [_describe_drift(d) for d in plan.drift],
         "forecasts": None if plan.forecasts is None else [asdict(f) for f in plan.forecasts],
@@ -100,6 +102,10 @@ def _describe_property(item: PropertyChange) -> dict[str, Any]:
         "certain": item.certain,
         "place": describe_place(item.place),
     }
+
+
+def _describe_code(change: CodeChange) -> dict[str, Any]:
+    return {**asdict(change), "place": describe_place(change.place)}
 
 
 def _describe_drift(drift: Drift) -> dict[str, Any]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from fairway.bundle.artifact import Artifact
-from fairway.compile.template import StackTemplate
+from fairway.compile.template import ArtifactKey, StackTemplate
 from fairway.define.spec import Expect
 from fairway.diagnostics import Place
 
@@ -75,7 +75,9 @@ class Change:
 class ObservedStack:
     """A stack as it is: its template, the values of its parameters and outputs.
 
-    changed_at: when, in CloudFormation's words; empty where that is not known.
+    changed_at: when, in CloudFormation's words; empty where that is not known. codes: of
+    functions that were given code directly, the key of the archive that they run, whatever the
+    stack's parameters say.
     """
 
     name: str
@@ -85,6 +87,7 @@ class ObservedStack:
     outputs: Mapping[str, str]
     physical_ids: Mapping[str, str]
     changed_at: str = ""
+    codes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,36 @@ class StackPlan:
             return False
         wanted, there = self.template.template, self.observed.template
         return bool(wanted.get("Outputs", {}) != there.get("Outputs", {}))
+
+    @property
+    def lags(self) -> bool:
+        """Whether CloudFormation does not know yet what code functions were given directly."""
+        if self.template is None or self.observed is None or not self.observed.codes:
+            return False
+        given = self.observed.parameters
+        return any(given.get(name) != self.parameters[name] for name in self.archive_parameters)
+
+    @property
+    def archive_parameters(self) -> frozenset[str]:
+        """Names of the parameters that name archives of code."""
+        sources = self.template.parameters if self.template else {}
+        return frozenset(name for name, s in sources.items() if isinstance(s, ArtifactKey))
+
+
+@dataclass(frozen=True, slots=True)
+class CodeChange:
+    """A function that is given its code directly, and not by its stack.
+
+    function: its name in Lambda. before, after: keys of archives in the artifact bucket.
+    """
+
+    stack: str
+    logical_id: str
+    component: str
+    function: str
+    before: str
+    after: str
+    place: Place | None = None
 
 
 @dataclass(frozen=True)
@@ -152,6 +185,8 @@ class Plan:
     for. file_digest: sha256 of fairway.yml, in hex; empty when the plan is not to be saved.
     drift, forecasts: None when they were not asked for.
     kept_tables: tables of an earlier deployment that stay as they are, beside new ones.
+    short_way: the functions that are given their code directly, which then is all that is done;
+    empty where stacks are applied. full: whether those are wanted also for code alone.
     """
 
     app: str
@@ -168,11 +203,13 @@ class Plan:
     file_digest: str = ""
     drift: tuple[Drift, ...] | None = None
     forecasts: tuple[Forecast, ...] | None = None
+    short_way: tuple[CodeChange, ...] = ()
+    full: bool = False
 
     @property
     def is_empty(self) -> bool:
         """Whether applying would change nothing."""
-        return not any(stack.is_changed for stack in self.stacks)
+        return not any(s.is_changed or (self.full and s.lags) for s in self.stacks)
 
     def changes(self) -> Iterator[tuple[StackPlan, Change]]:
         """Every change of every stack."""

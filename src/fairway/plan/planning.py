@@ -20,6 +20,7 @@ from fairway.diagnostics import Diagnostic
 from fairway.errors import InvalidApplication
 from fairway.plan.compare import compare_stack, find_references, remove_resource
 from fairway.plan.model import Action, ObservedStack, Plan, StackPlan, Unknown
+from fairway.plan.short_way import find_short_way
 
 FindPrefixList = Callable[[str], str]
 
@@ -64,6 +65,8 @@ def plan_changes(
         tuple(artifacts),
         compared,
         expect=app.expect,
+        # Who consents to a plan itself gets CloudFormation's: docs/decisions/0019-the-short-way.md
+        short_way=() if app.approve else find_short_way(stacks),
     )
 
 

@@ -60,6 +60,11 @@ class SavedPlan:
         """Whether it removes the application."""
         return bool(self.content["plan"]["destroys"])
 
+    @property
+    def is_full(self) -> bool:
+        """Whether it takes the full way although a short one may be there."""
+        return self.content["plan"].get("full") is True
+
 
 def save_plan(plan: Plan) -> SavedPlan:
     """A plan as it goes into a file.
@@ -126,6 +131,9 @@ def find_differences(saved: SavedPlan, now: SavedPlan) -> Iterator[str]:
     for key in ("app", "environment", "region", "account", "destroys"):
         if old.get(key) != new.get(key):
             yield f"{key}: planned for {old.get(key)}, now {new.get(key)}"
+    for key, words in (("short_way", "given their code directly"), ("full", "the full way")):
+        if old.get(key) != new.get(key):
+            yield f"{words}: planned {_say_way(old.get(key))}, now {_say_way(new.get(key))}"
     sources, others = saved.content["made_from"], now.content["made_from"]
     if sources["file"] != others["file"]:
         yield "fairway.yml is not the file that was planned"
@@ -140,6 +148,13 @@ def find_differences(saved: SavedPlan, now: SavedPlan) -> Iterator[str]:
             moved = ", ".join(_find_moved(before, after))
             yield f"{words.format(stack=stack)}: {moved}"
     yield from _compare_actions(old, new)
+
+
+def _say_way(value: Any) -> str:
+    """Functions by name, or whether."""
+    if isinstance(value, list):
+        return ", ".join(str(name) for name in value)
+    return "yes" if value else "no"
 
 
 def digest_file(file: Path) -> str:
@@ -201,6 +216,7 @@ def _digest_observed(stack: ObservedStack) -> dict[str, str]:
         "given": dict(stack.parameters),
         "outputs": dict(stack.outputs),
         "physical ids": dict(stack.physical_ids),
+        **({"running code": dict(stack.codes)} if stack.codes else {}),
     }
     return _digest_parts(there)
 
@@ -232,7 +248,12 @@ def _act(plan: Plan) -> dict[str, Any]:
         for change in stack["changes"]
         if change["action"] != Action.NONE.value
     }
-    return {**{key: described[key] for key in kept}, "changes": changes}
+    acts = {**{key: described[key] for key in kept}, "changes": changes}
+    if plan.short_way:
+        acts["short_way"] = [f"{c.stack}/{c.logical_id}" for c in plan.short_way]
+    if plan.full:
+        acts["full"] = True
+    return acts
 
 
 def _compare_actions(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:

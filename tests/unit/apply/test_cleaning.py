@@ -11,6 +11,7 @@ from tests.unit.apply.test_journal import make_release
 from fairway.apply.cleaning import GRACE, is_due, sweep
 from fairway.apply.journal import Journal
 from fairway.apply.release import StackRecord, write_release
+from fairway.plan.given_code import CodeNote, Given, dump_note, note_key
 
 
 def test_sweep() -> None:
@@ -29,6 +30,11 @@ def test_sweep() -> None:
         s3.objects[f"templates/t{number}.json"] = b"{}"
     s3.objects["artifacts/fresh.zip"] = b"zip"
     s3.objects["definitions/def.yml"] = b"app: shop"
+    # What CloudFormation would go back to, should an update fail: older than all releases.
+    told = CodeNote({("shop-prod-app", "Api"): Given("api-1", "artifacts/a5.zip")})
+    told = replace(told, archives={"x": "artifacts/told.zip", "y": "artifacts/a5.zip"})
+    s3.objects[note_key("shop", "prod")] = dump_note(told)
+    s3.objects["artifacts/told.zip"] = b"zip"
     now = BEGAN + GRACE + timedelta(seconds=1)
     s3.ages["artifacts/fresh.zip"] = now - timedelta(hours=1)
 

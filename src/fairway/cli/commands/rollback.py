@@ -10,12 +10,13 @@ import click
 
 from fairway.apply import Release
 from fairway.cli.delivery import Proposal, opened_target
-from fairway.cli.options import environment_option, name_environment
+from fairway.cli.options import environment_option, full_option, name_environment
 from fairway.cli.render.human import say, say_next, summarise_plan
 from fairway.cli.request import Request, deliver, request_options, say_release
 from fairway.cli.source_control import find_provenance
 from fairway.events import Report
 from fairway.operate.rollback import plan_rollback
+from fairway.plan.short_way import take_full_way
 from fairway.route import find_app, prepare_apply
 
 
@@ -23,15 +24,18 @@ from fairway.route import find_app, prepare_apply
 @click.argument("number", metavar="[N]", required=False, type=click.IntRange(min=1))
 @environment_option
 @click.option("--with-data", is_flag=True, help="Take the data's stacks back too.")
+@full_option
 @request_options
-def command(request: Request, number: int | None, environment: str, with_data: bool) -> None:
+def command(
+    request: Request, number: int | None, environment: str, with_data: bool, full: bool
+) -> None:
     """Go back to release N, or to the good one before the one that runs.
 
     The templates and archives of that release are applied as they were; nothing is built
     anew. The stacks of data stay as they are, and with them every row. It is planned, shown
     and recorded like any other change.
     """
-    deliver(_Rollback(request, number, environment, with_data))
+    deliver(_Rollback(request.for_one(), number, environment, with_data, full))
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,7 @@ class _Rollback:
     number: int | None
     environment: str
     with_data: bool
+    full: bool
 
     def propose(self, report: Report) -> Proposal:
         """The templates and archives of the earlier release."""
@@ -51,6 +56,7 @@ class _Rollback:
             plan, provenance = plan_rollback(
                 app, aws, self.number, here, with_data=self.with_data, report=report
             )
+            plan = take_full_way(plan) if self.full else plan
         return Proposal(
             app,
             target,

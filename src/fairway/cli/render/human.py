@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,11 +15,14 @@ from fairway.cli.render.review import list_costs, summarise_review
 from fairway.define import LOCAL
 from fairway.diagnostics import Diagnostic, Place, sort_diagnostics
 from fairway.errors import FairwayError, InvalidApplication
-from fairway.operate.status import Status
 from fairway.plan import review_plan
 from fairway.plan.masking import Secret
 from fairway.plan.model import Action, Change, Plan, PropertyChange, StackPlan, Unknown
 from fairway.plan.permissions import PermissionChange, describe_permission
+from fairway.plan.short_way import describe_way
+
+if TYPE_CHECKING:
+    from fairway.operate.status import Status
 
 LONGEST_VALUE = 200
 _MARKS = {
@@ -44,11 +47,11 @@ def say_next(text: str) -> None:
 
 def show_place(place: Place) -> str:
     """A place as an editor opens it, relative to here where that is shorter."""
-    return f"{_shorten_path(place.file, Path.cwd())}:{place.line}:{place.column}"
+    return f"{_shorten_path(place.file, os.getcwd())}:{place.line}:{place.column}"  # noqa: PTH109 - a string: hundreds of places
 
 
 @lru_cache(maxsize=32)  # a plan shows hundreds of places, all in the same few files
-def _shorten_path(file: Path, here: Path) -> Path:
+def _shorten_path(file: Path, here: str) -> Path:
     try:
         return file.resolve().relative_to(here)
     except ValueError:
@@ -98,6 +101,8 @@ def show_plan(plan: Plan) -> None:
     if plan.is_empty:
         _show_findings(plan)
         return
+    if way := describe_way(plan):
+        say(way)
     review = review_plan(plan)
     say()
     for topic, lines in summarise_review(plan, review):
@@ -108,8 +113,8 @@ def show_plan(plan: Plan) -> None:
         permissions.setdefault((permission.stack, permission.source), []).append(permission)
     for stack in plan.stacks:
         if stack.is_changed:
-            say()
-            _show_stack(stack, permissions)
+            # All lines at once: each by itself is a call of the system, and a search for colour.
+            say("\n".join(["", *_describe_stack(stack, permissions)]))
     _show_findings(plan)
 
 
@@ -155,12 +160,13 @@ def summarise_plan(plan: Plan) -> str:
         return f"{where}: nothing to change"
     counts = plan.count()
     words = [f"{counts[a]} to {a}" for a in _MARKS if counts[a]]
-    return f"{where}: {', '.join(words) or 'outputs to update'}"
+    rest = "outputs" if any(stack.outputs_changed for stack in plan.stacks) else "parameters"
+    return f"{where}: {', '.join(words) or f'{rest} to update'}"
 
 
-def _show_stack(
+def _describe_stack(
     stack: StackPlan, permissions: Mapping[tuple[str, str], list[PermissionChange]]
-) -> None:
+) -> Iterator[str]:
     state = "new stack"
     if stack.template is None:
         state = "stack goes"
@@ -168,28 +174,32 @@ def _show_stack(
         state = "stack changes"
     changes = [c for c in stack.changes if c.action is not Action.NONE]
     changes.sort(key=lambda change: change.action is not Action.KEEP)
-    say(f"{stack.name}  {state}, {len(changes)} of {len(stack.changes)} resources", bold=True)
+    head = f"{stack.name}  {state}, {len(changes)} of {len(stack.changes)} resources"
+    yield click.style(head, bold=True)
     width = max((len(c.logical_id) for c in changes), default=0)
     for change in changes:
-        _show_change(change, width, permissions.get((stack.name, change.logical_id), []))
+        found = permissions.get((stack.name, change.logical_id), [])
+        yield from _describe_change(change, width, found)
 
 
-def _show_change(change: Change, width: int, permissions: list[PermissionChange]) -> None:
+def _describe_change(
+    change: Change, width: int, permissions: list[PermissionChange]
+) -> Iterator[str]:
     mark, colour = _MARKS[change.action]
     place = f"  {show_place(change.place)}" if change.place else ""
     line = f"  {mark} {change.logical_id:<{width}}  {change.resource_type}"
-    say(f"{click.style(line, fg=colour)}{click.style(place, dim=True)}")
+    yield f"{click.style(line, fg=colour)}{click.style(place, dim=True)}"
     if change.action is Action.KEEP:
-        say(f"      leaves the stack and stays in the account{_with_data(change)}")
+        yield f"      leaves the stack and stays in the account{_with_data(change)}"
     for item in change.properties:
         if not (permissions and _is_policy(item)):
-            _show_property(item, change.place)
+            yield _describe_property(item, change.place)
     for permission in permissions:
-        say(f"      {describe_permission(permission)}")
+        yield f"      {describe_permission(permission)}"
     if change.action is Action.REPLACE:
         kept = f"stays in the account{_with_data(change)}"
         old = kept if change.keeps_old else "is deleted"
-        say(f"      a new one is made; the old one {old}")
+        yield f"      a new one is made; the old one {old}"
 
 
 def _with_data(change: Change) -> str:
@@ -201,12 +211,12 @@ def _is_policy(item: PropertyChange) -> bool:
     return any(step in item.path for step in ("Policies", "PolicyDocument", "KeyPolicy"))
 
 
-def _show_property(item: PropertyChange, known: Place | None) -> None:
+def _describe_property(item: PropertyChange, known: Place | None) -> str:
     verb = "replaces" if item.certain else "may replace"
     why = click.style(f"  {verb} the resource", fg="magenta") if item.replaces else ""
     where = f"  {show_place(item.place)}" if item.place and item.place != known else ""
     values = f"{show_value(item.before)} -> {show_value(item.after)}"
-    say(f"      {item.path}: {values}{why}{click.style(where, dim=True)}")
+    return f"      {item.path}: {values}{why}{click.style(where, dim=True)}"
 
 
 def show_value(value: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from fairway.cli.render.human import (
     describe_findings,
@@ -13,10 +13,12 @@ from fairway.cli.render.human import (
     summarise_plan,
 )
 from fairway.cli.render.review import list_costs, summarise_review
+from fairway.cli.render.services import summarise_plans
 from fairway.plan import Action, Plan, StackPlan, review_plan
 from fairway.plan.model import Change
 from fairway.plan.permissions import describe_permission
 from fairway.plan.review import Review
+from fairway.plan.short_way import describe_way
 
 # "Comments on a pull request" of the usual hosts take 65,536 characters.
 LONGEST = 60_000
@@ -34,11 +36,24 @@ def write_plan(plan: Plan, digest: str | None = None) -> str:
     lines = [f"### {_escape(summarise_plan(plan))}", ""]
     if not plan.compared:
         lines += [f"Compared with {plan.against or 'nothing: everything counts as new'}.", ""]
+    if way := describe_way(plan):
+        lines += [f"{_escape(way)}.", ""]
     if not plan.is_empty:
         lines += list(_write_review(plan, review_plan(plan)))
     if digest:
         lines += [f"Digest of the saved plan: `{digest}`", ""]
-    text = "\n".join(lines)
+    return _cut("\n".join(lines))
+
+
+def write_plans(root: str, environment: str, plans: Mapping[str, Plan]) -> str:
+    """The plans of services by their names; those that stay as they are count as a number."""
+    first, *more = summarise_plans(root, environment, plans)
+    parts = [f"### {_escape(first)}", *map(_escape, more)]
+    parts += [f"#{write_plan(plan)}" for plan in plans.values() if not plan.is_empty]
+    return _cut("\n\n".join(parts))
+
+
+def _cut(text: str) -> str:
     if len(text) <= LONGEST:
         return text.rstrip("\n")
     return text[:LONGEST].rsplit("\n", 1)[0] + "\n(cut: `fairway plan` shows all of it)\n"

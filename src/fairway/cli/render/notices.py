@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from fairway.cli.render.human import say, show_place
-from fairway.cli.target import Target
-from fairway.cloud.control.coverage import list_limits
-from fairway.cloud.launch import read_status
 from fairway.define.app import LOCAL, App
 from fairway.plan import Action, Plan
+
+if TYPE_CHECKING:
+    from fairway.cli.target import Target
 
 DENIED = "AccessDenied"
 """What a line of a log has in it when a call was denied."""
@@ -25,17 +25,45 @@ def word_notice(app: App, notice: Mapping[str, Any]) -> str:
     say nothing of lines. It is the component's where it has no `uses`.
     """
     text, link = str(notice["text"]), notice.get("link")
-    if not link or link["component"] not in app.components:
+    if not link or link["component"] not in app.components or not _concerns(app, text):
         return text
     place = app.place("components", link["component"], "uses", of_key=True)
     return f"{show_place(place)}: {text}"
 
 
+def _concerns(app: App, text: str) -> bool:
+    """Whether a notice is about this service: its siblings in the cloud may name things alike.
+
+    What a stack makes is named for it, and notices name what was refused.
+    """
+    return not app.service or f"{app.prefix}-" in text
+
+
+def word_notices(apps: Sequence[App], notices: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Notices of a cloud with many services, each at the place of the one that it concerns."""
+    found = []
+    for notice in notices:
+        text = str(notice["text"])
+        own = (app for app in apps if _concerns(app, text))
+        app = next(own, None)
+        found.append(word_notice(app, notice) if app else text)
+    return found
+
+
 def show_local_limits(plan: Plan) -> None:
     """What the local cloud does not do for what is new, in words, before anything is applied."""
-    if plan.environment != LOCAL:
+    show_limits_of([plan])
+
+
+def show_limits_of(plans: Iterable[Plan]) -> None:
+    """The same of some plans, each sentence once."""
+    local = [plan for plan in plans if plan.environment == LOCAL]
+    changes = [change for plan in local for _, change in plan.changes()]
+    if not changes:
         return
-    new = {change.resource_type for _, change in plan.changes() if change.action is Action.CREATE}
+    from fairway.cloud.control.coverage import list_limits
+
+    new = {change.resource_type for change in changes if change.action is Action.CREATE}
     limits = list_limits(new)
     if limits:
         say("\non the local cloud:", dim=True)
@@ -43,11 +71,14 @@ def show_local_limits(plan: Plan) -> None:
             say(f"  {sentence}", dim=True)
 
 
-def show_denials(app: App, target: Target, told: set[str]) -> None:
+def show_denials(apps: Sequence[App], target: Target, told: set[str]) -> None:
     """After a denial, say on stderr which link is missing. told: what was said already."""
     if target.cloud is None:
         return
+    from fairway.cloud.launch import read_status
+
     for notice in read_status(target.cloud).get("notices", []):
         if _TOLD_AS in notice["text"] and notice["text"] not in told:
             told.add(notice["text"])
-            say(f"note: {word_notice(app, notice)}", err=True, fg="yellow")
+            (text,) = word_notices(apps, [notice])
+            say(f"note: {text}", err=True, fg="yellow")

@@ -18,6 +18,15 @@ from fairway.cloud.control.resources.registry import Extension, Properties, call
 from fairway.cloud.functions.environment import RESERVED
 
 _INVOKE = re.compile(r"/2015-03-31/functions/([^/]+)/invocations/?")
+_SETTLING = 0.01  # seconds; a call's own answer still says InProgress, as on AWS
+_AT_REST = {
+    "State": "Active",
+    "StateReason": "",
+    "StateReasonCode": "",
+    "LastUpdateStatus": "Successful",
+    "LastUpdateStatusReason": "",
+    "LastUpdateStatusReasonCode": "",
+}
 _ENVIRONMENT_LIMIT = 4096
 """Bytes; "Lambda quotas": environment variables, in all."""
 
@@ -261,6 +270,24 @@ EXTENSIONS = {
     "AWS::Lambda::Function": Extension(check=_check_properties),
     "AWS::Lambda::Version": Extension(apply=_apply_version),
 }
+
+
+def patch_settling() -> None:
+    """A function is at rest again soon after it took new code or settings.
+
+    ministack lets half a second pass for the look of it; ours run the new code by the time that
+    the call is answered, so that who waits for LastUpdateStatus waits for nothing. Who would have
+    let a restored function come to rest ended with the process before: it is at rest now.
+    """
+    from ministack.services import lambda_svc
+
+    lambda_svc._LAMBDA_STATE_TRANSITION_DELAY = _SETTLING
+    for function in lambda_svc._functions._data.values():
+        versions = function.get("versions", {}).values()
+        for config in (function["config"], *(version["config"] for version in versions)):
+            states = config.get("State"), config.get("LastUpdateStatus")
+            if states[0] == "Pending" or states[1] == "InProgress":
+                config.update(_AT_REST)
 
 
 def patch_environment_limit() -> None:
