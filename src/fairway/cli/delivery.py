@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from threading import Event
 
 from fairway.apply import Consent, Provenance, Release
 from fairway.cli.consent import Given, gather_consent, going_on_alone, require_consent
@@ -15,7 +16,7 @@ from fairway.define import App
 from fairway.errors import DeploymentFailed
 from fairway.events import Report
 from fairway.plan import Plan
-from fairway.route import apply_plan, record_release
+from fairway.route import apply_plan, recording
 
 
 @dataclass(frozen=True)
@@ -37,12 +38,12 @@ class Proposal:
 def opened_target(app: App, report: Report, start: Start = "never") -> Iterator[Target]:
     """A target that answers, closed again when planning for it fails or is interrupted."""
     target = open_target(app, report, must_answer=True, start=start)
-    with _abandoned(app, target):
+    with stopped_when_abandoned(app, target):
         yield target
 
 
 @contextmanager
-def _abandoned(app: App, target: Target) -> Iterator[None]:
+def stopped_when_abandoned(app: App, target: Target) -> Iterator[None]:
     """Stop a local cloud that was started only to be asked, when nothing comes of the asking.
 
     Ctrl-C and a refused question end it too, and they are no errors of ours.
@@ -51,7 +52,7 @@ def _abandoned(app: App, target: Target) -> Iterator[None]:
         yield
     except BaseException:
         if target.started:
-            stop_cloud(state_directory(app.root))
+            stop_cloud(state_directory(app.home))
         raise
 
 
@@ -67,27 +68,37 @@ class Delivery:
 
     def run(self) -> Release:
         """Ask for what consent is missing, and carry the plan out."""
-        consent = self._ask()
+        with stopped_when_abandoned(self.proposal.app, self.proposal.target):
+            consent = self.gather()
+            if not self.proposal.plan.is_empty:
+                require_consent(self.proposal.question, yes=self.given.yes)
+        with going_on_alone(), Progress(verbose=self.verbose, quiet=self.quiet) as progress:
+            return self.carry_out(consent, progress)
+
+    def carry_out(self, consent: Consent, report: Report, stop: Event | None = None) -> Release:
+        """Apply the plan and keep a record of it. stop: set to end it as Ctrl-C does."""
         app, aws, plan = self.proposal.app, self.proposal.target.require_aws(), self.proposal.plan
         provenance = self.proposal.provenance
-        with going_on_alone(), Progress(verbose=self.verbose, quiet=self.quiet) as progress:
-            try:
-                release = apply_plan(
-                    plan, aws, provenance=provenance, consent=consent, report=progress
+        try:
+            with recording(app, aws, report) as ended:
+                return apply_plan(
+                    plan,
+                    aws,
+                    provenance=provenance,
+                    consent=consent,
+                    report=report,
+                    stop=stop,
+                    ended=ended,
                 )
-            except DeploymentFailed as error:
-                if self.show_events and error.events:
-                    told = "\n".join(error.events)
-                    error.detail = f"{error.detail}\n{told}" if error.detail else told
-                raise
-            record_release(app, aws, release)
-        return release
+        except DeploymentFailed as error:
+            if self.show_events and error.events:
+                told = "\n".join(error.events)
+                error.detail = f"{error.detail}\n{told}" if error.detail else told
+            raise
 
-    def _ask(self) -> Consent:
-        app, target, plan = self.proposal.app, self.proposal.target, self.proposal.plan
-        with _abandoned(app, target):
-            consent = gather_consent(app, plan, target.require_aws(), self.given)
-            if not plan.is_empty:
-                require_consent(self.proposal.question, yes=self.given.yes)
+    def gather(self) -> Consent:
+        """Consent to what --yes does not cover. Raises FairwayError where it is missing."""
+        target, plan = self.proposal.target, self.proposal.plan
+        consent = gather_consent(self.proposal.app, plan, target.require_aws(), self.given)
         # On this machine trying costs a moment; on AWS a restored table, for as long as it takes.
         return replace(consent, try_restore=consent.try_restore or target.cloud is not None)

@@ -40,10 +40,10 @@ class Edits:
         self._stop.set()
         self._thread.join(timeout=2)
 
-    def take(self) -> list[str] | None:
-        """Wait for edits and name the files of all there are; None when watching has ended.
+    def take(self) -> set[Path] | None:
+        """Wait for edits and give the files of all there are; None when watching has ended.
 
-        Files that editors write in passing are gone again, and are named only when
+        Files that editors write in passing are gone again, and are given only when
         nothing else is there.
         """
         taken = [self._saved.get()]
@@ -52,7 +52,7 @@ class Edits:
         files = [file for file in taken if file is not None]
         if len(files) < len(taken):
             return None
-        return sorted({file.name for file in files if file.exists()} or {f.name for f in files})
+        return {file for file in files if file.exists()} or set(files)
 
     def end(self) -> None:
         """End the watching; called on any thread."""

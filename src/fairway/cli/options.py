@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +21,17 @@ def complete_environments(
 
     directory = ctx.params.get("directory") or Path()
     return [CompletionItem(n) for n in list_environments(directory) if n.startswith(incomplete)]
+
+
+def complete_services(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """The services of the root in the directory."""
+    from fairway.define import list_services, read_root
+
+    workspace = read_root(ctx.params.get("directory") or Path())
+    services = list_services(workspace)[0] if workspace else []
+    return [CompletionItem(s.name) for s in services if s.name.startswith(incomplete)]
 
 
 def environment_option(function: F) -> F:
@@ -51,6 +63,46 @@ def directory_option(function: F) -> F:
         metavar="DIR",
         help="The application's directory; this one when not said.",
         is_eager=True,
+    )(function)
+
+
+def services_option(function: F) -> F:
+    """--service, any number: some of the services in a root, where all are meant without it."""
+    return click.option(
+        "--service",
+        "services",
+        multiple=True,
+        metavar="NAME",
+        shell_complete=complete_services,
+        help="In a root of services: only this one; may be repeated.",
+    )(function)
+
+
+def one_directory_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """-C and --service, for verbs about one application: `directory` is where that is."""
+
+    @directory_option
+    @click.option(
+        "--service",
+        metavar="NAME",
+        shell_complete=complete_services,
+        help="In a root of services: which one.",
+    )
+    @wraps(function)
+    def receive(*, directory: Path, service: str | None, **options: Any) -> Any:
+        from fairway.cli.selection import choose_directory
+
+        return function(directory=choose_directory(directory, service), **options)
+
+    return receive
+
+
+def full_option(function: F) -> F:
+    """--full: no short way for code."""
+    return click.option(
+        "--full",
+        is_flag=True,
+        help="Go through CloudFormation also where code alone changes.",
     )(function)
 
 

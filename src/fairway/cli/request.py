@@ -7,7 +7,7 @@ is told of the outcome; opening, showing, consent and carrying out are the same 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,11 +17,12 @@ import click
 from fairway.apply import Release
 from fairway.cli.consent import Given, consent_options, read_given
 from fairway.cli.delivery import Delivery, Proposal
-from fairway.cli.options import directory_option, json_option, yes_option
+from fairway.cli.options import directory_option, json_option, services_option, yes_option
 from fairway.cli.render.human import say, show_plan
 from fairway.cli.render.json import print_json
 from fairway.cli.render.notices import show_local_limits
 from fairway.cli.render.progress import Progress
+from fairway.cli.selection import choose_directory
 from fairway.events import Report
 
 
@@ -34,6 +35,16 @@ class Request:
     verbose: bool = False
     as_json: bool = False
     show_events: bool = False
+    services: tuple[str, ...] = ()
+
+    def for_one(self) -> Request:
+        """The same about one application. Raises FairwayError in a root where none is named."""
+        name = self.services[0] if len(self.services) == 1 else None
+        return self.at(choose_directory(self.directory, name))
+
+    def at(self, directory: Path) -> Request:
+        """The same about the application in a directory."""
+        return replace(self, directory=directory, services=())
 
 
 class Verb(Protocol):
@@ -63,19 +74,21 @@ def request_options(function: Callable[..., None]) -> Callable[..., None]:
     )
     @click.option("-v", "--verbose", is_flag=True, help="Show every resource as it goes.")
     @directory_option
+    @services_option
     @json_option
     @wraps(function)
     def receive(
         *,
         yes: bool,
         directory: Path,
+        services: tuple[str, ...],
         verbose: bool,
         as_json: bool,
         show_events: bool,
         **options: Any,
     ) -> None:
         given = read_given(yes, options)
-        function(Request(directory, given, verbose, as_json, show_events), **options)
+        function(Request(directory, given, verbose, as_json, show_events, services), **options)
 
     return receive
 

@@ -17,14 +17,16 @@ LOCAL = "local"
 C = TypeVar("C", bound=Component)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # none is equal to another, so one can be looked up by itself
 class App:
     """An application in one environment.
 
     root: the directory of fairway.yml. account: where it must go, when the file
-    says so. accept: findings of the scan that are meant to be, with the reason.
+    says so; profile, role: how it is reached.
+    accept: findings of the scan that are meant to be, with the reason.
     approve: whether apply needs consent to a saved plan. expect: the use to
-    compute costs for. broken: components that could not be read; they are absent from
+    compute costs for. workspace: the root's directory, of a service; service: its own name, while
+    `name` has the root's before it. broken: components that could not be read; they are absent from
     `components`, and references to them are not errors of their own.
     """
 
@@ -43,6 +45,10 @@ class App:
     accept: MappingType[str, str] = field(default_factory=dict)
     approve: bool = False
     expect: Expect | None = None
+    workspace: Path | None = None
+    service: str = ""
+    profile: str | None = None
+    role: str | None = None
 
     def of_kind(self, model: type[C]) -> dict[str, C]:
         """The components of one kind, in the order of the file."""
@@ -51,6 +57,11 @@ class App:
     def place(self, *path: source.Key, of_key: bool = False) -> Place:
         """Where a path of the file stands, after the environment's overlay."""
         return source.find_place(self.tree, path, of_key=of_key)
+
+    @property
+    def home(self) -> Path:
+        """The directory whose `.fairway` holds what is not source: one for all services."""
+        return self.workspace or self.root
 
     @property
     def prefix(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +14,13 @@ from fairway.define.app import FILE_NAME, LOCAL, App
 from fairway.define.explain import explain_error, find_steps, show
 from fairway.define.explain import nearest as nearest
 from fairway.define.spec import KINDS, Component, Expect, File, Network, Spec
+from fairway.define.workspace import (
+    Service,
+    Workspace,
+    find_twin,
+    find_workspace,
+    read_workspace,
+)
 from fairway.diagnostics import Diagnostic
 from fairway.errors import InvalidApplication
 
@@ -53,26 +60,67 @@ class Definition:
 def define_app(directory: Path, environment: str = LOCAL) -> Definition:
     """Read the application in `directory` as `environment` sees it."""
     tree, problems = source.read_source(directory / FILE_NAME)
-    return _define(tree, problems, directory, environment)
+    return _define_alone(tree, problems, directory, environment)
+
+
+def define_service(service: Service, environment: str = LOCAL) -> Definition:
+    """Read a service that its root has found; the same application as from its folder."""
+    return _define(
+        service.tree, list(service.problems), service.directory, environment, service.workspace
+    )
 
 
 def define_text(text: str, directory: Path, environment: str = LOCAL) -> Definition:
     """Read an application whose file is not on disk; `directory` is only named in places."""
     tree, problems = source.read_text(text, directory / FILE_NAME)
-    return _define(tree, problems, directory, environment)
+    return _define_alone(tree, problems, directory, environment)
+
+
+def read_root(directory: Path) -> Workspace | None:
+    """The root of services that a directory holds, with all that is wrong with its file."""
+    return _examine(read_workspace(directory))
+
+
+def _examine(workspace: Workspace | None) -> Workspace | None:
+    if workspace is None:
+        return None
+    more = (problem for _, problem in _check_file(workspace.tree))
+    return replace(workspace, diagnostics=(*workspace.diagnostics, *more))
+
+
+def _define_alone(
+    tree: source.Mapping | None, problems: list[Diagnostic], directory: Path, environment: str
+) -> Definition:
+    """An application by itself, or a service whose root is somewhere above."""
+    if tree is None:
+        return Definition(None, tuple(problems))
+    found, doubts = find_workspace(directory)
+    workspace = _examine(found)
+    if workspace is not None:
+        doubts = find_twin(workspace, directory, tree)
+    return _define(tree, [*problems, *doubts], directory, environment, workspace)
 
 
 def _define(
-    tree: source.Mapping | None, problems: list[Diagnostic], directory: Path, environment: str
+    tree: source.Mapping | None,
+    problems: list[Diagnostic],
+    directory: Path,
+    environment: str,
+    workspace: Workspace | None,
 ) -> Definition:
     if tree is None:
         return Definition(None, tuple(problems))
+    if "services" in tree.entries:
+        return Definition(None, (*problems, _refuse_services(tree, workspace)))
+    if workspace is not None:
+        problems += [*workspace.diagnostics, *_check_environments(tree, workspace)]
+        tree = workspace.lay_under(tree)
     misleading = list(problems)
     for steps, problem in _check_file(tree):
         problems.append(problem)
         if _is_identity(steps, environment):
             misleading.append(problem)
-    known = _environment_names(tree)
+    known = workspace.environments if workspace else _environment_names(tree)
     if environment not in known:
         misleading.append(_unknown_environment(tree, environment, known))
         problems.append(misleading[-1])
@@ -80,13 +128,16 @@ def _define(
     components, broken = _read_components(merged, problems)
     network = _read_network(merged, problems)
     plain = source.to_plain(merged)
+    name = _text(plain.get("app"), "app")
     app = App(
         root=directory,
-        name=_text(plain.get("app"), "app"),
+        name=f"{workspace.name}-{name}" if workspace else name,
         environment=environment,
         owner=_text(plain.get("owner"), "unknown"),
         region=_text(_own(merged, environment, "region") or plain.get("region"), "us-east-1"),
         account=_own(merged, environment, "account"),
+        profile=_own(merged, environment, "profile"),
+        role=_own(merged, environment, "role"),
         network=network,
         encryption=_text(plain.get("encryption"), "customer-key"),
         components=components,
@@ -96,14 +147,52 @@ def _define(
         accept=_read_reasons(plain.get("accept")),
         approve=_child_value(merged, environment, "approve") is True,
         expect=_read_expect(merged, problems),
+        workspace=workspace.directory if workspace else None,
+        service=name if workspace else "",
     )
-    return Definition(app, tuple(problems), tuple(misleading))
+    return Definition(app, tuple(dict.fromkeys(problems)), tuple(dict.fromkeys(misleading)))
 
 
 def list_environments(directory: Path) -> list[str]:
     """The environments that the file names, `local` first; empty when it cannot be read."""
     tree, _ = source.read_source(directory / FILE_NAME)
-    return _environment_names(tree) if tree else []
+    if tree is None:
+        return []
+    workspace, _ = find_workspace(directory)
+    return workspace.environments if workspace else _environment_names(tree)
+
+
+def _refuse_services(tree: source.Mapping, workspace: Workspace | None) -> Diagnostic:
+    place = source.find_place(tree, ("services",), of_key=True)
+    if workspace is None:
+        return Diagnostic(
+            "is-root",
+            "this is the root of services, and not one of them",
+            place,
+            "name one with --service, or go to its folder",
+        )
+    return Diagnostic(
+        "nested-services",
+        "this is a service itself, and cannot have `services`",
+        place,
+        "name their folders in the root's file, beside this one's",
+    )
+
+
+def _check_environments(tree: source.Mapping, workspace: Workspace) -> list[Diagnostic]:
+    """A service says of environments what is otherwise in it; which there are, its root says."""
+    node = _child(tree, "environments")
+    entries = node.entries if isinstance(node, source.Mapping) else {}
+    return [
+        Diagnostic(
+            "environment-not-in-root",
+            f"the root has no environment '{name}'; it has {', '.join(workspace.environments)}",
+            entry.place,
+            f"add `{name}: {{}}` under `environments` in the root's file",
+        )
+        for name, entry in entries.items()
+        if name not in workspace.environments
+    ]
 
 
 def _text(value: Any, default: str) -> str:
@@ -160,14 +249,20 @@ def _apply_overlay(tree: source.Mapping, environment: str) -> source.Mapping:
 
 def _check_file(tree: source.Mapping) -> list[tuple[source.Path_, Diagnostic]]:
     """What is wrong outside of components, each with the path that it is about."""
+    found: list[tuple[source.Path_, Diagnostic]] = []
+    if not {"components", "services"} & tree.entries.keys():
+        missing = Diagnostic(
+            "missing-key", "'components' is missing", tree.place, "add `components:`"
+        )
+        found.append((("components",), missing))
     try:
         File.model_validate(source.to_plain(tree))
     except ValidationError as error:
-        return [
+        found += [
             (find_steps(detail["loc"]), explain_error(tree, (), File, detail, ""))
             for detail in error.errors()
         ]
-    return []
+    return found
 
 
 def _is_identity(steps: source.Path_, environment: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -17,6 +16,8 @@ from fairway.diagnostics import Diagnostic, Place
 
 def nearest(word: object, known: Iterable[str]) -> str | None:
     """The known word that was probably meant, if one is close."""
+    import difflib
+
     matches = difflib.get_close_matches(str(word), list(known), n=1, cutoff=0.6)
     return matches[0] if matches else None
 

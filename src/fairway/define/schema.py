@@ -27,6 +27,8 @@ def make_schema() -> dict[str, Any]:
         "properties": {"type": {"enum": list(KINDS)}},
         "allOf": branches,
     }
+    # A root has services, and everything else components.
+    schema["oneOf"] = [{"required": ["components"]}, {"required": ["services"]}]
     schema |= {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "fairway.yml",

@@ -15,6 +15,7 @@ from pydantic import (
     Discriminator,
     Field,
     Tag,
+    ValidationInfo,
     field_validator,
 )
 
@@ -30,6 +31,7 @@ from fairway.define.values import (
     OneOrMore,
     RouteKey,
     Seconds,
+    ServicePattern,
     VariableName,
     refuse,
     show_duration,
@@ -42,6 +44,8 @@ RETENTION_DAYS = (
 )  # fmt: skip
 DAY = 86400
 REGION = r"^[a-z]{2}(-[a-z]+)+-\d$"
+# "IAM identifiers": role names and paths.
+RoleArn = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+$")]
 SubnetId = Annotated[str, Field(pattern=r"^subnet-[0-9a-f]+$")]
 
 Runtime = Literal["python3.11", "python3.12", "python3.13", "nodejs20.x", "nodejs22.x"]
@@ -319,11 +323,22 @@ class Environment(Spec):
     """What one environment says otherwise; mappings merge by key."""
 
     account: Account | None = Field(None, description="The AWS account, checked before apply.")
+    profile: str | None = Field(
+        None,
+        description="Profile of your AWS configuration that reaches it. Credentials in variables, "
+        "as a pipeline has them, go before it.",
+        min_length=1,
+    )
+    role: RoleArn | None = Field(
+        None, description="ARN of the role to work as there, taken on with the credentials at hand."
+    )
     region: str | None = Field(
         None, description="Region, when not the application's.", pattern=REGION
     )
     approve: bool = Field(
-        False, description="Apply only a saved plan whose digest was approved, also in a pipeline."
+        False,
+        description="Apply only a plan whose digest was consented to, by `--approve` or "
+        "`--consent`; `--yes` alone does not do, also in a pipeline.",
     )
     accept: dict[str, Reason] = Field(
         default_factory=no_entries, description="Overlay over `accept`."
@@ -338,6 +353,19 @@ class Environment(Spec):
     resources: dict[str, Any] = Field(
         default_factory=no_entries, description="Overlay over `resources`."
     )
+
+    @field_validator("role")
+    @classmethod
+    def _check_role(cls, value: str | None, info: ValidationInfo) -> str | None:
+        account = info.data.get("account")
+        own = value.split(":")[4] if value else account
+        if account and own != account:
+            raise refuse(
+                "bad-role",
+                f"the role is of account {own}, and the environment belongs to {account}",
+                "name a role of the environment's own account",
+            )
+        return value
 
 
 class File(Spec):
@@ -355,6 +383,13 @@ class File(Spec):
         "us-east-1",
         description="AWS region.",
         pattern=REGION,
+    )
+    services: list[ServicePattern] = Field(
+        default_factory=no_items,
+        description="Folders with a fairway.yml of their own, in a root: a name or `*` for each "
+        "level. The root has no components then; its `owner`, `region`, `encryption`, `accept` "
+        "and `environments` hold for each service that does not say otherwise.",
+        min_length=1,
     )
     environments: dict[Name, Environment | None] = Field(
         default_factory=no_entries, description="Environments beside `local`, which always exists."
@@ -374,7 +409,9 @@ class File(Spec):
         "(about 1 USD a month for each of the network and data stacks), or AWS's.",
     )
     components: dict[Name, dict[str, Any]] = Field(
-        description="The parts of the application, by name.", min_length=1
+        default_factory=no_entries,
+        description="The parts of the application, by name; required but in a root.",
+        min_length=1,
     )
     expect: Expect | None = Field(
         None, description="The use to expect, which `fairway plan` computes the cost for."

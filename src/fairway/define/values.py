@@ -155,6 +155,27 @@ def _read_issuer(value: Any) -> str:
     return str(value)
 
 
+def _read_service_pattern(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise refuse(
+            "bad-pattern", f"{_shown(value)} names no folder", "write a folder like services/*"
+        )
+    steps = value.split("/")
+    if value.startswith("/") or "\\" in value or ".." in steps:
+        raise refuse(
+            "bad-pattern",
+            f"{_shown(value)} leaves the folder of the root",
+            "name folders below it, like services/*",
+        )
+    if "**" in value or not any(step not in ("", ".") for step in steps):
+        raise refuse(
+            "bad-pattern",
+            f"{_shown(value)} does not say which folders are services",
+            "write a name or `*` for each level, like services/*",
+        )
+    return value
+
+
 def _read_one_or_more(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
@@ -195,6 +216,9 @@ MonthlyCount = Annotated[
 Name = Annotated[str, BeforeValidator(_read_name), _schema(r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", "api")]
 Issuer = Annotated[
     str, BeforeValidator(_read_issuer), _schema(r"^https?://\S+$", "https://tenant.example/")
+]
+ServicePattern = Annotated[
+    str, BeforeValidator(_read_service_pattern), _schema(r"^[^/\\][^\\]*$", "services/*")
 ]
 OneOrMore = Annotated[
     list[Annotated[str, Field(min_length=1)]],

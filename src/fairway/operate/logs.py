@@ -13,13 +13,22 @@ from fairway.events import LogLine
 
 
 @dataclass(frozen=True)
+class LogSource:
+    """A component's log group. label: what its lines are told as; aws: who is asked for them."""
+
+    label: str
+    group: str
+    aws: Aws
+
+
+@dataclass(frozen=True)
 class LogQuery:
-    """Which lines: of which components, from when (epoch milliseconds), holding what.
+    """Which lines: of which sources, from when (epoch milliseconds), holding what.
 
     pattern: CloudWatch Logs' own filter pattern.
     """
 
-    components: Sequence[str]
+    sources: Sequence[LogSource]
     start_ms: int
     pattern: str = ""
 
@@ -29,25 +38,25 @@ def list_logging(app: App) -> list[str]:
     return [*app.of_kind(Function), *app.of_kind(HttpApi)]
 
 
-def read_lines(app: App, aws: Aws, query: LogQuery) -> list[LogLine]:
+def list_sources(app: App, aws: Aws, prefix: str = "") -> list[LogSource]:
+    """The log groups of an application; `prefix` comes before each component in the labels."""
+    stem = f"/fairway/{app.name}/{app.environment}"
+    return [LogSource(f"{prefix}{name}", f"{stem}/{name}", aws) for name in list_logging(app)]
+
+
+def read_lines(query: LogQuery) -> list[LogLine]:
     """Lines that match, oldest first."""
-    return sorted(
-        (line for _, line in _read_events(app, aws, query)), key=lambda line: line.timestamp_ms
-    )
+    return sorted((line for _, line in _read_events(query)), key=lambda line: line.timestamp_ms)
 
 
-def follow_lines(
-    app: App, aws: Aws, query: LogQuery, wait: Callable[[], bool]
-) -> Iterator[LogLine]:
+def follow_lines(query: LogQuery, wait: Callable[[], bool]) -> Iterator[LogLine]:
     """Lines as they come. `wait` pauses between questions and says whether to go on."""
     seen: dict[str, int] = {}
     start = query.start_ms
     while True:
         fresh = [
             (event_id, line)
-            for event_id, line in _read_events(
-                app, aws, LogQuery(query.components, start, query.pattern)
-            )
+            for event_id, line in _read_events(LogQuery(query.sources, start, query.pattern))
             if event_id not in seen
         ]
         for event_id, line in sorted(fresh, key=lambda pair: pair[1].timestamp_ms):
@@ -60,19 +69,22 @@ def follow_lines(
             return
 
 
-def _read_events(app: App, aws: Aws, query: LogQuery) -> Iterator[tuple[str, LogLine]]:
-    for component in query.components:
-        group = f"/fairway/{app.name}/{app.environment}/{component}"
-        arguments: dict[str, Any] = {"logGroupName": group, "startTime": query.start_ms}
+def _read_events(query: LogQuery) -> Iterator[tuple[str, LogLine]]:
+    for source in list(query.sources):  # who asked may change them meanwhile
+        logs = source.aws.logs
+        arguments: dict[str, Any] = {"logGroupName": source.group, "startTime": query.start_ms}
         if query.pattern:
             arguments["filterPattern"] = query.pattern
         try:
-            pages = aws.logs.get_paginator("filter_log_events").paginate(**arguments)
+            pages = logs.get_paginator("filter_log_events").paginate(**arguments)
             for page in pages:
                 for position, event in enumerate(page["events"]):
                     text, time = event.get("message", "").rstrip("\n"), event.get("timestamp", 0)
                     stream = event.get("logStreamName", "")
                     event_id = event.get("eventId") or f"{stream}/{time}/{position}/{text}"
-                    yield event_id, LogLine(component, text, timestamp_ms=time)
-        except aws.logs.exceptions.ResourceNotFoundException:
+                    yield (
+                        f"{source.group} {event_id}",
+                        LogLine(source.label, text, timestamp_ms=time),
+                    )
+        except logs.exceptions.ResourceNotFoundException:
             continue  # not deployed yet

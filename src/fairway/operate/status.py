@@ -9,6 +9,7 @@ from fairway.aws import Aws
 from fairway.compile.draft import to_logical
 from fairway.define import App
 from fairway.define.spec import Function, HttpApi, LoadBalancer
+from fairway.plan import ObservedStack
 from fairway.plan.observe import find_stacks, observe_stacks
 
 
@@ -31,7 +32,11 @@ class Status:
 
 def read_status(app: App, aws: Aws) -> Status:
     """Ask CloudFormation what is there; outputs tell addresses and names."""
-    observed = observe_stacks(aws, find_stacks(aws, app))
+    return tell_status(app, observe_stacks(aws, find_stacks(aws, app)))
+
+
+def tell_status(app: App, observed: Mapping[str, ObservedStack]) -> Status:
+    """What an application's stacks tell, as they were observed."""
     outputs = {k: v for stack in observed.values() for k, v in stack.outputs.items()}
     fronts = [*app.of_kind(LoadBalancer), *app.of_kind(HttpApi)]
     return Status(

@@ -6,19 +6,25 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from fairway.check import check_definition, lint_templates
-from fairway.cli.options import complete_environments, directory_option, json_option
+from fairway.cli.options import (
+    complete_environments,
+    directory_option,
+    json_option,
+    services_option,
+)
 from fairway.cli.render.human import say, say_next, show_diagnostics, show_place, show_plainly
 from fairway.cli.render.json import diagnostics_to_json, print_json
 from fairway.cli.render.progress import Progress
+from fairway.cli.selection import Selection, select
 from fairway.compile import Templates, compile_app
-from fairway.define import App, define_app, list_environments
+from fairway.define import App, Definition, define_app, define_service, list_environments
 from fairway.diagnostics import Diagnostic, sort_diagnostics
 from fairway.errors import EXIT_OK, EXIT_USER_ERROR, FairwayError, InvalidApplication
 from fairway.events import Report, StepFinished, StepStarted
@@ -47,6 +53,7 @@ Compiled = dict[str, tuple[App, Templates]]
     help="Write the findings as SARIF 2.1.0.",
 )
 @directory_option
+@services_option
 @json_option
 def command(
     environment: str | None,
@@ -54,6 +61,7 @@ def command(
     security: bool,
     sarif: Path | None,
     directory: Path,
+    services: tuple[str, ...],
     as_json: bool,
 ) -> int:
     """Show every problem of the application, each with its place and a fix.
@@ -64,13 +72,18 @@ def command(
     --security scans the templates with checkov, which runs in an environment of
     its own (uv installs it the first time), and looks for wildcards in roles.
     What the file accepts, with a reason, is told and is no error.
+
+    In a root of services: all problems of all of them.
     """
+    selection = select(directory, services)
+    directory = selection.directory
     names = [environment] if environment else list_environments(directory) or ["local"]
     asked = _Asked(fast, security, as_json)
     compiled: Compiled = {}
-    ours = dict.fromkeys(
-        finding for name in names for finding in _check_environment(directory, name, compiled)
-    )
+    of_root = selection.workspace.diagnostics if selection.workspace else ()
+    ours = dict.fromkeys([*of_root, *selection.problems])
+    for label, definition in _define_all(selection, names):
+        ours |= dict.fromkeys(_check_definition(label, definition, compiled))
     asked.show(ours)  # at once: what takes its time comes after
     theirs, reports = _check_templates(compiled, asked, ours)
     asked.show(theirs)
@@ -84,7 +97,10 @@ def command(
     else:
         _show_accepted(reports)
         warnings = len(findings) - errors
-        say(f"{_count(errors, 'error')}, {_count(warnings, 'warning')} in {', '.join(names)}")
+        where = f"in {', '.join(names)}"
+        if selection.workspace is not None:
+            where = f"in {_count(len(selection.services), 'service')}, {where}"
+        say(f"{_count(errors, 'error')}, {_count(warnings, 'warning')} {where}")
         if not errors:
             say_next("fairway up, or fairway plan -e ENV")
     return EXIT_USER_ERROR if errors else EXIT_OK
@@ -104,14 +120,24 @@ class _Asked:
             show_diagnostics(findings, err=False)
 
 
-def _check_environment(directory: Path, environment: str, compiled: Compiled) -> list[Diagnostic]:
-    """Our own findings; the templates of an environment without errors go to `compiled`."""
-    definition = define_app(directory, environment)
+def _define_all(
+    selection: Selection, environments: Sequence[str]
+) -> Iterator[tuple[str, Definition]]:
+    """Each environment by its name, in a root those of each service."""
+    for environment in environments:
+        if selection.workspace is None:
+            yield environment, define_app(selection.directory, environment)
+        for service in selection.services:
+            yield f"{service.name} in {environment}", define_service(service, environment)
+
+
+def _check_definition(label: str, definition: Definition, compiled: Compiled) -> list[Diagnostic]:
+    """Our own findings; the templates of what is without errors go to `compiled`."""
     found = check_definition(definition)
     if definition.app is None or any(finding.is_error for finding in found):
         return found
     try:
-        compiled[environment] = (definition.app, compile_app(definition.app))
+        compiled[label] = (definition.app, compile_app(definition.app))
     except InvalidApplication as error:
         return [*found, *error.diagnostics]
     return found
@@ -145,8 +171,15 @@ def _scan(compiled: Compiled, report: Report) -> Sequence[SecurityReport]:
 
 
 def _lint(compiled: Compiled, report: Report) -> list[Diagnostic]:
+    """cfn-lint's findings; a template that several share is looked at once."""
+    found: list[Diagnostic] = []
+    seen: set[tuple[str, str]] = set()
     with _told("checking the templates with cfn-lint", report):
-        return [d for app, templates in compiled.values() for d in lint_templates(app, templates)]
+        for app, templates in compiled.values():
+            fresh = [s for s in templates.stacks if (app.region, s.digest) not in seen]
+            seen |= {(app.region, stack.digest) for stack in fresh}
+            found += lint_templates(app, replace(templates, stacks=tuple(fresh)))
+    return found
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from fairway.cli.options import directory_option, environment_option, json_option
+from fairway.cli.options import environment_option, json_option, one_directory_options
 from fairway.cli.render.human import say, say_next
 from fairway.cli.render.json import print_json
 from fairway.compile import compile_app
@@ -20,7 +20,7 @@ from fairway.route import load_app
 @click.option(
     "-o", "--out", type=click.Path(path_type=Path, file_okay=False), help="Write one file a stack."
 )
-@directory_option
+@one_directory_options
 @json_option
 def command(environment: str, out: Path | None, directory: Path, as_json: bool) -> None:
     """Write the CloudFormation templates of an environment.

@@ -8,12 +8,16 @@ from typing import Any
 
 import click
 
-from fairway.apply import Release
+from fairway.apply import Provenance, Release
 from fairway.cli.delivery import Proposal, opened_target
 from fairway.cli.options import environment_option
 from fairway.cli.render.human import say, say_next
-from fairway.cli.request import Request, deliver, request_options
+from fairway.cli.request import Request, request_options
+from fairway.cli.selection import Selection
+from fairway.cli.services import Opened, deliver_selected
 from fairway.cli.source_control import find_provenance
+from fairway.cli.target import Start
+from fairway.define import App
 from fairway.events import Report
 from fairway.plan import Action, Plan
 from fairway.route import find_app, plan_removal, prepare_apply
@@ -28,14 +32,34 @@ def command(request: Request, environment: str) -> None:
     Tables stay, with their rows and their key, unless the file says
     `on_delete: delete`; what stays is listed. What holds data and does not stay goes only
     when it is named (--delete), and is backed up first.
+
+    In a root of services: all of them.
     """
-    deliver(_Destroy(request, environment))
+    deliver_selected(lambda one: _Destroy(one, environment), request)
 
 
 @dataclass(frozen=True)
 class _Destroy:
     request: Request
     environment: str
+    start: Start = "if-deployed"
+    question: str = "Remove {}?"
+
+    def read_services(self, selection: Selection) -> list[App]:
+        """Services whatever state their code is in."""
+        return selection.find(self.environment)
+
+    def propose_for(self, opened: Opened, report: Report) -> Proposal:
+        """The removal of a service's stacks, if it has any."""
+        app, target = opened.app, opened.target
+        aws = target.require_aws()
+        if opened.is_busy:
+            prepare_apply(app, aws, report, mends=True)
+        plan = plan_removal(app, aws, report, None if opened.is_busy else opened.survey)
+        idle = not plan.stacks
+        provenance = Provenance() if idle else find_provenance(app.root)
+        provenance = replace(provenance, kind="destroy")
+        return Proposal(app, target, plan, provenance, self.question, is_idle=idle)
 
     def propose(self, report: Report) -> Proposal:
         """The removal of every stack that is there, stuck ones too."""

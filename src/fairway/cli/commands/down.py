@@ -12,6 +12,8 @@ from fairway.cli.options import directory_option, yes_option
 from fairway.cli.render.human import say, say_next
 from fairway.cli.target import state_directory
 from fairway.cloud.launch import stop_cloud
+from fairway.define import find_home
+from fairway.errors import FairwayError
 
 
 @click.command("down", epilog="Example: fairway down --forget --yes")
@@ -19,8 +21,17 @@ from fairway.cloud.launch import stop_cloud
 @yes_option
 @directory_option
 def command(forget: bool, yes: bool, directory: Path) -> None:
-    """Stop the local cloud. Its data stays for the next `fairway up`."""
-    state = state_directory(directory)
+    """Stop the local cloud. Its data stays for the next `fairway up`.
+
+    All services of a root share one: it stops for all of them.
+    """
+    home = find_home(directory)
+    if forget and home != directory:
+        raise FairwayError(
+            "the local data is that of all services, and this is the folder of one",
+            hint="`fairway destroy` removes this one; for all, run this in the root's directory",
+        )
+    state = state_directory(home)
     if forget:
         require_consent(f"Remove all local data in {state}?", yes=yes)
     stopped = stop_cloud(state)

@@ -6,6 +6,7 @@ import textwrap
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -17,11 +18,14 @@ from fairway.cli.options import (
     environment_option,
     json_option,
     name_environment,
+    services_option,
 )
 from fairway.cli.render.human import say, say_next
 from fairway.cli.render.json import print_json
 from fairway.cli.render.progress import Progress
-from fairway.cli.target import open_target
+from fairway.cli.selection import Selection, select
+from fairway.cli.target import open_target, open_targets
+from fairway.errors import FairwayError
 from fairway.operate.history import History, read_history, read_one
 from fairway.route import find_app
 
@@ -38,15 +42,31 @@ from fairway.route import find_app
     help="How many, the newest first.",
 )
 @directory_option
+@services_option
 @json_option
 def command(
-    number: int | None, environment: str, limit: int, directory: Path, as_json: bool
+    number: int | None,
+    environment: str,
+    limit: int,
+    directory: Path,
+    services: tuple[str, ...],
+    as_json: bool,
 ) -> None:
     """List the releases of an environment, the failed and interrupted ones too.
 
     With N: that release with its changes, its steps and how long each took.
+
+    In a root of services: the newest releases of all of them.
     """
-    app = find_app(directory, environment)
+    selection = select(directory, services)
+    if selection.workspace is not None:
+        if number is not None:
+            raise FairwayError(
+                "each service numbers its own releases", hint="add --service with its name"
+            )
+        _show_services(selection, environment, limit, as_json=as_json)
+        return
+    app = find_app(selection.directory, environment)
     with Progress(quiet=True) as progress:
         target = open_target(app, progress, must_answer=True)
     aws = target.require_aws()
@@ -59,16 +79,49 @@ def command(
         return
     history = read_history(app, aws, limit)
     if as_json:
-        print_json(
-            {
-                "current": history.current,
-                "releases": [asdict(release) for release in history.releases],
-                "lock": asdict(history.lock.lock) if history.lock else None,
-                "more": history.more,
-            }
-        )
+        print_json(_describe(history))
         return
     _show_all(history, app.name, environment)
+
+
+def _describe(history: History) -> dict[str, Any]:
+    return {
+        "current": history.current,
+        "releases": [asdict(release) for release in history.releases],
+        "lock": asdict(history.lock.lock) if history.lock else None,
+        "more": history.more,
+    }
+
+
+def _show_services(selection: Selection, environment: str, limit: int, *, as_json: bool) -> None:
+    """The newest releases of all services, by the time at which they began."""
+    apps = selection.find(environment)
+    with Progress(quiet=True) as progress:
+        targets = open_targets(apps, progress, must_answer=True)
+    histories = {
+        app.service: read_history(app, target.require_aws(), limit)
+        for app, target in zip(apps, targets, strict=True)
+    }
+    if as_json:
+        print_json({"services": {name: _describe(one) for name, one in histories.items()}})
+        return
+    found = [(release, name) for name, one in histories.items() for release in one.releases]
+    found.sort(key=lambda pair: pair[0].started, reverse=True)
+    where = name_environment(environment)
+    if not found:
+        say(f"nothing of {selection.name} was released in {environment}")
+        say_next(f"fairway apply{where}")
+        return
+    say(f"releases of {selection.name} in {environment}", bold=True)
+    width = max(len(name) for _, name in found[:limit])
+    for release, name in found[:limit]:
+        _show_line(release, f"{name:<{width}} ", current=histories[name].current)
+    more = sum(one.more for one in histories.values()) + len(found[limit:])
+    if more:
+        say(f"        and {more} before: --limit", dim=True)
+    for name, one in histories.items():
+        _show_lock(one, f"{name}: ")
+    say_next(f"fairway history{where} --service {found[0][1]} {found[0][0].number}")
 
 
 def _show_all(history: History, app: str, environment: str) -> None:
@@ -79,26 +132,35 @@ def _show_all(history: History, app: str, environment: str) -> None:
         return
     say(f"releases of {app} in {environment}", bold=True)
     for release in history.releases:
-        mark = "*" if release.number == history.current else " "
-        revision = release.revision or "-"
-        took = f"{release.seconds:.1f} s"
-        say(
-            f"{mark}{release.number:>5}  {release.started[:16].replace('T', ' ')}  "
-            f"{release.outcome:<11}  {took:>8}  {tell_kind(release):<18}  {revision:<18}  "
-            f"{release.actor}"
-        )
-        if release.cause:
-            say(f"        {textwrap.shorten(release.cause, 160, placeholder=' ...')}", dim=True)
+        _show_line(release, "", current=history.current)
     if history.more:
         say(f"        and {history.more} before: --limit", dim=True)
-    if history.lock:
-        lock = history.lock.lock
-        if is_alive(lock.holder):
-            say(f"being changed by {lock.holder.actor} since {lock.since}", fg="yellow")
-        else:
-            say(f"left unfinished by {lock.holder.actor}, whose process is dead", fg="yellow")
-            say("the next apply takes it up", dim=True)
+    _show_lock(history, "")
     say_next(f"fairway history{where} {history.releases[0].number}, fairway rollback{where}")
+
+
+def _show_line(release: Release, label: str, *, current: int | None) -> None:
+    mark = "*" if release.number == current else " "
+    revision = release.revision or "-"
+    took = f"{release.seconds:.1f} s"
+    say(
+        f"{mark}{label}{release.number:>5}  {release.started[:16].replace('T', ' ')}  "
+        f"{release.outcome:<11}  {took:>8}  {tell_kind(release):<18}  {revision:<18}  "
+        f"{release.actor}"
+    )
+    if release.cause:
+        say(f"        {textwrap.shorten(release.cause, 160, placeholder=' ...')}", dim=True)
+
+
+def _show_lock(history: History, label: str) -> None:
+    if history.lock is None:
+        return
+    lock = history.lock.lock
+    if is_alive(lock.holder):
+        say(f"{label}being changed by {lock.holder.actor} since {lock.since}", fg="yellow")
+    else:
+        say(f"{label}left unfinished by {lock.holder.actor}, whose process is dead", fg="yellow")
+        say("the next apply takes it up", dim=True)
 
 
 def tell_kind(release: Release) -> str:

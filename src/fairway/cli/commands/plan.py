@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,23 +13,28 @@ import click
 from fairway.cli.options import (
     directory_option,
     environment_option,
+    full_option,
     json_option,
     name_environment,
+    services_option,
 )
 from fairway.cli.render.human import say, say_next, show_costs, show_plan
 from fairway.cli.render.json import plan_to_json, print_json
-from fairway.cli.render.notices import show_local_limits
+from fairway.cli.render.notices import show_limits_of, show_local_limits
 from fairway.cli.render.progress import Progress
-from fairway.cli.target import Start, open_target, state_directory
-from fairway.cloud.launch import stop_cloud
+from fairway.cli.selection import Selection, select
+from fairway.cli.target import Start, Target, open_target, open_targets, state_directory
 from fairway.define import LOCAL, App
+from fairway.errors import FairwayError
 from fairway.events import Report
 from fairway.plan import Plan
 from fairway.plan.saved import SavedPlan, save_plan, write_saved
+from fairway.plan.short_way import take_full_way
 from fairway.route import find_app, inspect_plan, load_app, pin_plan, plan_app, plan_removal
 
 if TYPE_CHECKING:
     from fairway.aws import Aws
+    from fairway.plan.observe import Survey
 
 EXIT_CHANGES = 2
 
@@ -41,6 +48,7 @@ class _Asked:
     cost: bool
     drift: bool
     change_set: bool
+    full: bool
     as_json: bool
     as_markdown: bool
 
@@ -71,9 +79,11 @@ class _Asked:
     is_flag=True,
     help="Compare with CloudFormation's own forecast; writes a change set and removes it.",
 )
+@full_option
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print Markdown, for a pull request.")
 @click.option("--exit-code", is_flag=True, help="Exit with 2 when there are changes.")
 @directory_option
+@services_option
 @json_option
 def command(
     environment: str,
@@ -82,9 +92,11 @@ def command(
     cost: bool,
     drift: bool,
     change_set: bool,
+    full: bool,
     as_markdown: bool,
     exit_code: bool,
     directory: Path,
+    services: tuple[str, ...],
     as_json: bool,
 ) -> int:
     """Show what applying would create, update, replace and delete.
@@ -94,11 +106,19 @@ def command(
 
     Nothing is changed. Without AWS credentials it is compared with the last release made from
     this directory; without one, everything counts as new.
+
+    In a root of services: all of them; those that change in full, the others as a number.
     """
     if as_json and as_markdown:
         raise click.UsageError("--json and --markdown exclude each other.")
-    asked = _Asked(destroy, save, cost, drift, change_set, as_json, as_markdown)
-    app = (find_app if destroy else load_app)(directory, environment)
+    asked = _Asked(destroy, save, cost, drift, change_set, full, as_json, as_markdown)
+    selection = select(directory, services)
+    if selection.workspace is not None:
+        plans = _plan_services(selection, environment, asked)
+        _show_services(selection, environment, plans, asked)
+        changed = any(not plan.is_empty for plan in plans.values())
+        return EXIT_CHANGES if exit_code and changed else 0
+    app = (find_app if destroy else load_app)(selection.directory, environment)
     with Progress(quiet=asked.is_quiet) as progress:
         plan = _make_plan(app, asked, progress)
     saved = save_plan(plan) if save else None
@@ -111,20 +131,68 @@ def command(
 def _make_plan(app: App, asked: _Asked, report: Report) -> Plan:
     start: Start = "always" if asked.save and app.environment == LOCAL else "if-deployed"
     target = open_target(app, report, must_answer=asked.must_answer, start=start)
-    # Nothing that plans can write: its clients refuse, but for the change set that was asked for.
+    with _ended_afterwards(app, target):
+        reading = _make_reading(target, asked)
+        plan = _plan_on(app, reading, asked, report)
+        return pin_plan(plan, app, _require(reading.aws)) if asked.save else plan
+
+
+def _plan_services(selection: Selection, environment: str, asked: _Asked) -> dict[str, Plan]:
+    """The plan of each service, by its name, after one look at what is there."""
+    from fairway.cli.services import changes_shared, drop_shared, survey_services
+
+    if asked.save:
+        raise FairwayError(
+            "a saved plan is of one service", hint="add --service with its name, and save each"
+        )
+    plans: dict[str, Plan] = {}
+    with Progress(quiet=asked.is_quiet) as progress:
+        apps = (selection.find if asked.destroy else selection.load)(environment)
+        must_answer = asked.must_answer
+        targets = open_targets(apps, progress, must_answer=must_answer, start="if-deployed")
+        if not targets:
+            return plans
+        with _ended_afterwards(apps[0], targets[0]):
+            readings = {id(target): _make_reading(target, asked) for target in targets}
+            there = [readings[id(target)] for target in targets]
+            shared = False
+            for one in survey_services(apps, there, progress):
+                plan = _plan_on(one.app, one.target, asked, progress, one.survey)
+                plans[one.app.service] = drop_shared(plan) if shared else plan
+                shared = shared or changes_shared(plan)
+    return plans
+
+
+def _plan_on(
+    app: App, target: Target, asked: _Asked, report: Report, survey: Survey | None = None
+) -> Plan:
+    """The plan for an application on a target that was opened for reading."""
+    if asked.destroy:
+        plan = plan_removal(app, _require(target.aws), report, survey)
+    else:
+        plan = plan_app(app, target.choose, target.aws, report, survey)
+        plan = take_full_way(plan) if asked.full else plan
+    if asked.drift or asked.change_set:
+        aws = _require(target.aws)
+        plan = inspect_plan(plan, aws, drift=asked.drift, change_set=asked.change_set)
+    return plan
+
+
+def _make_reading(target: Target, asked: _Asked) -> Target:
+    """Nothing that plans can write: its clients refuse, but for the change set asked for."""
     written = ("CreateChangeSet", "DeleteChangeSet") if asked.change_set else ()
-    aws = target.aws.reading(*written) if target.aws else None
+    return replace(target, aws=target.aws.reading(*written)) if target.aws else target
+
+
+@contextmanager
+def _ended_afterwards(app: App, target: Target) -> Iterator[None]:
     try:
-        if asked.destroy:
-            plan = plan_removal(app, _require(aws), report)
-        else:
-            plan = plan_app(app, target.choose, aws, report)
-        if asked.drift or asked.change_set:
-            plan = inspect_plan(plan, _require(aws), drift=asked.drift, change_set=asked.change_set)
-        return pin_plan(plan, app, _require(aws)) if asked.save else plan
+        yield
     finally:
         if target.started:  # only to be asked
-            stop_cloud(state_directory(app.root))
+            from fairway.cloud.launch import stop_cloud
+
+            stop_cloud(state_directory(app.home))
 
 
 def _require(aws: Aws | None) -> Aws:
@@ -149,6 +217,27 @@ def _show(plan: Plan, saved: SavedPlan | None, asked: _Asked) -> None:
         say(f"\nsaved in {asked.save}")
         say(f"digest {saved.digest}")
     _suggest(plan, asked.save)
+
+
+def _show_services(
+    selection: Selection, environment: str, plans: Mapping[str, Plan], asked: _Asked
+) -> None:
+    if asked.as_json:
+        described = {name: plan_to_json(plan) for name, plan in plans.items()}
+        changed = [name for name, plan in plans.items() if not plan.is_empty]
+        print_json({"environment": environment, "changed": changed, "services": described})
+        return
+    if asked.as_markdown:
+        from fairway.cli.render.markdown import write_plans
+
+        click.echo(write_plans(selection.name, environment, plans))
+        return
+    from fairway.cli.render.services import show_plans
+
+    show_plans(selection.name, environment, plans, costs=asked.cost)
+    show_limits_of(plans.values())
+    where, changes = name_environment(environment), any(not p.is_empty for p in plans.values())
+    say_next(f"fairway {('destroy' if asked.destroy else 'apply') if changes else 'status'}{where}")
 
 
 def _suggest(plan: Plan, saved: Path | None) -> None:

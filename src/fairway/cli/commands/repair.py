@@ -9,10 +9,10 @@ import click
 
 from fairway.cli.consent import require_consent
 from fairway.cli.options import (
-    directory_option,
     environment_option,
     json_option,
     name_environment,
+    one_directory_options,
     yes_option,
 )
 from fairway.cli.render.human import say, say_next
@@ -29,7 +29,7 @@ from fairway.route import find_app, prepare_apply
 @click.option("--empty", multiple=True, metavar="ID", help="Delete this bucket's objects.")
 @click.option("--skip", multiple=True, metavar="ID", help="Leave this as it is in a rollback.")
 @click.option("--keep", multiple=True, metavar="ID", help="Leave this in the account.")
-@directory_option
+@one_directory_options
 @json_option
 def command(
     environment: str,

@@ -9,7 +9,7 @@ import click
 
 from fairway.apply.lock import break_lock, is_alive, read_lock, tell_break
 from fairway.apply.store import find_store
-from fairway.cli.options import directory_option, environment_option, json_option
+from fairway.cli.options import environment_option, json_option, one_directory_options
 from fairway.cli.render.human import say, say_next
 from fairway.cli.render.json import print_json
 from fairway.cli.render.progress import Progress
@@ -20,7 +20,7 @@ from fairway.route import find_app
 @click.command("unlock", epilog="Example: fairway unlock -e prod --break 1f3a9c02")
 @environment_option
 @click.option("--break", "identity", metavar="ID", help="Break the lock with this id.")
-@directory_option
+@one_directory_options
 @json_option
 def command(environment: str, identity: str | None, directory: Path, as_json: bool) -> None:
     """Show who holds the lock of an environment; with --break, remove it.

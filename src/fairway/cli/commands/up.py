@@ -7,7 +7,7 @@ import fcntl
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,18 +15,21 @@ import click
 
 from fairway.cli.edits import Edits
 from fairway.cli.interrupts import interrupted_by
-from fairway.cli.options import directory_option
+from fairway.cli.options import directory_option, services_option
+from fairway.cli.pauses import Pauses
 from fairway.cli.render.human import say, say_next, show_status
 from fairway.cli.render.logs import show_invocations
 from fairway.cli.render.notices import DENIED, show_denials
 from fairway.cli.render.progress import Progress
+from fairway.cli.selection import Selection, select
+from fairway.cli.services import bring_up
 from fairway.cli.source_control import find_provenance
 from fairway.cli.target import Target, open_target, state_directory
 from fairway.cloud.launch import find_cloud, stop_cloud
-from fairway.define import FILE_NAME, App
+from fairway.define import FILE_NAME, LOCAL, App, find_home, list_services, read_root
 from fairway.errors import EXIT_INTERRUPTED, EXIT_OK, FairwayError
 from fairway.events import Notice, Report
-from fairway.operate.logs import LogQuery, follow_lines, list_logging
+from fairway.operate.logs import LogQuery, LogSource, follow_lines, list_sources
 from fairway.operate.status import read_status
 from fairway.plan import Action
 from fairway.route import apply_plan, load_app, plan_app, prepare_apply
@@ -40,26 +43,31 @@ _LOG_PAUSE = 0.25  # seconds between questions for log lines
 @click.option("-d", "--detach", is_flag=True, help="Leave it running and return.")
 @click.option("-v", "--verbose", is_flag=True, help="Show every resource as it goes.")
 @directory_option
-def command(detach: bool, verbose: bool, directory: Path) -> None:
+@services_option
+def command(detach: bool, verbose: bool, directory: Path, services: tuple[str, ...]) -> None:
     """Run the whole application here, the same stacks as on AWS.
 
     Edits of the code and of fairway.yml are applied as they are saved; logs
     appear in the terminal. Ctrl-C stops it, with exit code 0; its data stays.
     A local cloud that ran before goes on running.
+
+    In a root of services: all of them in one local cloud; an edit is applied to the service
+    that it is of.
     """
+    selection = select(directory, services)
     if detach:
-        _start_and_show(directory, verbose=verbose)
+        _start_and_show(selection, verbose=verbose)
         say_next("fairway logs --follow, fairway down")
         return
-    load_app(directory)
-    state = state_directory(directory)
+    _load(selection)
+    state = state_directory(find_home(selection.directory))
     with _watch_alone(state), interrupted_by(*_ENDING):
         ours = find_cloud(state) is None
         try:
-            with Edits(directory.resolve()) as edits:
-                app, target = _start_and_show(directory, verbose=verbose)
+            with Edits(selection.directory.resolve()) as edits:
+                apps, target = _start_and_show(selection, verbose=verbose)
                 say("watching for edits; Ctrl-C stops", err=True, dim=True)
-                _serve(app, target, edits)
+                _serve(selection, apps, target, edits)
         except KeyboardInterrupt:
             say(err=True)
         finally:
@@ -80,11 +88,21 @@ def start_app(directory: Path, report: Report) -> tuple[App, Target]:
     return app, target
 
 
-def _start_and_show(directory: Path, *, verbose: bool) -> tuple[App, Target]:
+def _load(selection: Selection) -> list[App]:
+    return selection.load(LOCAL) if selection.workspace else [load_app(selection.directory)]
+
+
+def _start_and_show(selection: Selection, *, verbose: bool) -> tuple[list[App], Target]:
     with Progress(verbose=verbose) as progress:
-        app, target = start_app(directory, progress)
-    show_status(read_status(app, target.require_aws()))
-    return app, target
+        if selection.workspace is None:
+            app, target = start_app(selection.directory, progress)
+            apps = [app]
+        else:
+            apps = selection.load(LOCAL)
+            target = bring_up(apps, progress)
+    for app in apps:
+        show_status(read_status(app, target.require_aws()))
+    return apps, target
 
 
 @contextlib.contextmanager
@@ -112,24 +130,60 @@ def _leave(state: Path, *, ours: bool) -> None:
         say("the local cloud keeps running, as before; `fairway down` stops it", err=True)
 
 
-def _serve(app: App, target: Target, edits: Edits) -> None:
+def _serve(selection: Selection, apps: list[App], target: Target, edits: Edits) -> None:
     """Apply edits as they come, with log lines beside, until interrupted or stopped."""
-    components, stop = list_logging(app), threading.Event()
+    sources, stop = _list_sources(apps, target), threading.Event()
     follower = threading.Thread(
-        target=_show_logs, args=(app, target, components, stop, edits), daemon=True
+        target=_show_logs, args=(apps, target, sources, stop, edits), daemon=True
     )
     follower.start()
-    troubled = False
+    troubled: set[Path] = set()
+    folders = _list_folders(selection)
     try:
         while (files := edits.take()) is not None:
-            app, good = _reload(app, target, files)
-            if good and troubled:
-                say("mended; what is saved is what runs", err=True, fg="green")
-            troubled = not good
-            components[:] = list_logging(app)
+            if any(f.name == FILE_NAME for f in files) and _list_folders(selection) != folders:
+                say("services came or went: stop this and run it again", err=True, fg="yellow")
+            for position, app in find_edited(selection, apps, files):
+                apps[position], good = _reload(app, target, _name_files(selection, files))
+                if good and app.root in troubled:
+                    say("mended; what is saved is what runs", err=True, fg="green")
+                (troubled.discard if good else troubled.add)(app.root)
+            sources[:] = _list_sources(apps, target)
     finally:
         stop.set()
         follower.join(timeout=2)
+
+
+def _list_sources(apps: Sequence[App], target: Target) -> list[LogSource]:
+    aws, many = target.require_aws(), len(apps) > 1
+    return [s for app in apps for s in list_sources(app, aws, f"{app.service}/" if many else "")]
+
+
+def find_edited(
+    selection: Selection, apps: Sequence[App], files: Iterable[Path]
+) -> list[tuple[int, App]]:
+    """The applications that edited files belong to, by position; the root's file is of all."""
+    edited = [file.resolve() for file in files]
+    if selection.workspace is None or (selection.directory / FILE_NAME).resolve() in edited:
+        return list(enumerate(apps))
+    return [
+        (position, app)
+        for position, app in enumerate(apps)
+        if any(file.is_relative_to(app.root.resolve()) for file in edited)
+    ]
+
+
+def _name_files(selection: Selection, files: Iterable[Path]) -> list[str]:
+    """Names of edited files; below the root in a root, where many are called alike."""
+    if selection.workspace is None:
+        return sorted({file.name for file in files})
+    root = selection.directory.resolve()
+    return sorted({str(file.resolve().relative_to(root)) for file in files})
+
+
+def _list_folders(selection: Selection) -> set[Path]:
+    workspace = read_root(selection.directory)
+    return {service.directory for service in list_services(workspace)[0]} if workspace else set()
 
 
 def _reload(running: App, target: Target, files: list[str]) -> tuple[App, bool]:
@@ -177,27 +231,31 @@ def _may_lose(action: Action, resource_type: str) -> bool:
 
 
 def _show_logs(
-    app: App, target: Target, components: list[str], stop: threading.Event, edits: Edits
+    apps: Sequence[App],
+    target: Target,
+    sources: list[LogSource],
+    stop: threading.Event,
+    edits: Edits,
 ) -> None:
     """Print log lines as they come; when the cloud is gone, end the watching."""
     since, told = int(time.time() * 1000), False
-    state = state_directory(app.root)
+    state = state_directory(apps[0].home)
     notices: set[str] = set()
 
-    def pause() -> bool:
-        return not stop.wait(_LOG_PAUSE) and find_cloud(state) is not None
+    def sleep(seconds: float) -> bool:
+        return not stop.wait(seconds) and find_cloud(state) is not None
 
+    pauses = Pauses(sleep, _LOG_PAUSE)
     while True:
         try:
-            query = LogQuery(components, since)
-            for line in follow_lines(app, target.require_aws(), query, pause):
+            for line in follow_lines(LogQuery(sources, since), pauses.wait):
                 since = max(since, line.timestamp_ms + 1)
                 show_invocations(line)
                 if DENIED in line.text:
-                    show_denials(app, target, notices)
+                    show_denials(apps, target, notices)
             break
         except Exception as error:  # the cloud may be coming back; what reads it must not end
-            if not pause():
+            if not pauses.wait():
                 break
             if not told:
                 say(f"log lines are late: {error}", err=True, fg="yellow")

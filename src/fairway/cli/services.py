@@ -1,0 +1,357 @@
+"""Verbs about many services: each takes the way of one application, side by side.
+
+Everything is planned and consented to before anything is carried out. A service without changes
+is not touched: no change set, no upload, no lock, no release.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from threading import Event
+from typing import TYPE_CHECKING, Any, Protocol
+
+from fairway.apply import NO_CONSENT, Provenance
+from fairway.cli.consent import Given, going_on_alone, require_consent
+from fairway.cli.delivery import Delivery, Proposal, stopped_when_abandoned
+from fairway.cli.options import name_environment
+from fairway.cli.render.human import say_next
+from fairway.cli.render.json import print_json
+from fairway.cli.render.notices import show_limits_of
+from fairway.cli.render.progress import Progress
+from fairway.cli.render.services import count_services, show_plans
+from fairway.cli.request import Request, Verb, deliver, say_release
+from fairway.cli.selection import Selection, select
+from fairway.cli.source_control import find_provenance
+from fairway.cli.target import Start, Target, open_targets
+from fairway.compile.artifacts import STACK_NAME as ARTIFACTS_STACK
+from fairway.compile.artifacts import compile_artifacts
+from fairway.define import App
+from fairway.errors import DeploymentFailed, FairwayError
+from fairway.events import Notice, Report, StepFinished, StepStarted
+from fairway.plan.short_way import take_full_way
+from fairway.route import find_busy, plan_app, prepare_apply
+
+if TYPE_CHECKING:
+    from fairway.apply import Consent, Release
+    from fairway.plan import Plan
+    from fairway.plan.observe import Survey
+
+AT_ONCE = 4
+"""Services that are applied side by side; each has up to four stacks under way."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A service, its target, and all stacks there as they were seen at once.
+
+    is_busy: whether somebody holds its lock, or a stack of it is not at rest.
+    """
+
+    app: App
+    target: Target
+    survey: Survey | None = None
+    is_busy: bool = False
+
+
+class ServiceVerb(Verb, Protocol):
+    """A verb that applies plans, about many services: how they are read, opened and planned."""
+
+    @property
+    def environment(self) -> str:
+        """Where."""
+
+    @property
+    def start(self) -> Start:
+        """Whether a local cloud is started for it."""
+
+    @property
+    def question(self) -> str:
+        """What is asked on a terminal about all of them; `{}` is which."""
+
+    def read_services(self, selection: Selection) -> list[App]:
+        """The services that it is about."""
+
+    def propose_for(self, opened: Opened, report: Report) -> Proposal:
+        """The plan for one of them; changes nothing that the plan is about."""
+
+
+def deliver_selected(make: Callable[[Request], ServiceVerb], request: Request) -> None:
+    """The verb about one application, or about the services of a root."""
+    selection = select(request.directory, request.services)
+    if selection.workspace is None:
+        deliver(make(request.at(selection.directory)))
+    else:
+        deliver_services(make(request), selection)
+
+
+def deliver_services(verb: ServiceVerb, selection: Selection) -> None:
+    """Plan all, show, ask once, carry out, tell."""
+    request = verb.request
+    with Progress(verbose=request.verbose, quiet=request.as_json) as progress:
+        apps = verb.read_services(selection)
+        with opened_services(apps, progress, verb.start) as opened:
+            proposals = propose_all([partial(verb.propose_for, one, progress) for one in opened])
+    work = [proposal for proposal in proposals if not proposal.is_idle]
+    plans = {proposal.app.service: proposal.plan for proposal in proposals}
+    if not request.as_json:
+        show_plans(selection.name, verb.environment, plans)
+        show_limits_of(plans.values())
+    releases = _carry_out(verb, work) if work else {}
+    if request.as_json:
+        print_json(describe_services(proposals, releases, verb.describe))
+        return
+    for service, release in releases.items():
+        say_release(f"of {service}", release)
+    say_next(f"fairway status{name_environment(verb.environment)}")
+
+
+def _carry_out(verb: ServiceVerb, work: Sequence[Proposal]) -> dict[str, Release]:
+    request = verb.request
+    deliveries = [
+        Delivery(p, request.given, request.verbose, request.as_json, request.show_events)
+        for p in work
+    ]
+    with stopped_when_abandoned(work[0].app, work[0].target):
+        consents = gather_consents(deliveries)
+        if not all(proposal.plan.is_empty for proposal in work):
+            require_consent(verb.question.format(count_services(len(work))), yes=request.given.yes)
+    with going_on_alone(), Progress(verbose=request.verbose, quiet=request.as_json) as progress:
+        return carry_out_services(deliveries, consents, progress)
+
+
+def carry_out_services(
+    deliveries: Sequence[Delivery], consents: Sequence[Consent], report: Report
+) -> dict[str, Release]:
+    """Carry out what was consented to; the releases by the service's name, as they were made."""
+    carrying = CarryingOut(
+        lambda delivery, consent, stop: _settle_shared(delivery).carry_out(consent, report, stop)
+    )
+    carrying.run(deliveries, consents)
+    return carrying.releases
+
+
+@contextmanager
+def opened_services(
+    apps: Sequence[App], report: Report, start: Start = "never", *, must_answer: bool = True
+) -> Iterator[list[Opened]]:
+    """Services with targets, each asked once; a local cloud is stopped again when this fails."""
+    if not apps:
+        yield []
+        return
+    targets = open_targets(apps, report, must_answer=must_answer, start=start)
+    with stopped_when_abandoned(apps[0], targets[0]):
+        yield survey_services(apps, targets, report)
+
+
+def survey_services(apps: Sequence[App], targets: Sequence[Target], report: Report) -> list[Opened]:
+    """Each service with what one look at each target tells of it.
+
+    Equal targets are one object, as from `open_targets`. One that cannot be asked tells nothing.
+    """
+    import time
+
+    from fairway.plan.observe import survey_stacks
+
+    step, began = "asking CloudFormation what is there", time.monotonic()
+    report(StepStarted(step))
+    found: dict[int, tuple[Survey | None, set[str]]] = {}
+    for target in targets:
+        if id(target) not in found:
+            mine = [app for app, other in zip(apps, targets, strict=True) if other is target]
+            survey = survey_stacks(target.aws) if target.aws else None
+            busy = find_busy(mine, target.aws, survey) if target.aws and survey else set()
+            found[id(target)] = survey, busy
+    report(StepFinished(step, time.monotonic() - began, minor=True))
+    return [
+        Opened(app, target, found[id(target)][0], app.name in found[id(target)][1])
+        for app, target in zip(apps, targets, strict=True)
+    ]
+
+
+def propose_all(proposing: Iterable[Callable[[], Proposal]]) -> list[Proposal]:
+    """A proposal for each service; what they all share is proposed once."""
+    proposals: list[Proposal] = []
+    shared = False
+    for propose in proposing:
+        proposal = propose()
+        if shared:
+            plan = drop_shared(proposal.plan)
+            idle = proposal.is_idle or (plan.is_empty and not proposal.plan.is_empty)
+            proposal = replace(proposal, plan=plan, is_idle=idle)
+        shared = shared or changes_shared(proposal.plan)
+        proposals.append(proposal)
+    return proposals
+
+
+def propose_update(opened: Opened, report: Report, *, full: bool = False) -> Proposal:
+    """What a service's file says now; it is looked at closely only when there is work in it."""
+    app, target = opened.app, opened.target
+    aws = target.require_aws()
+    unfinished = opened.is_busy and prepare_apply(app, aws, report)
+    survey = None if opened.is_busy else opened.survey
+    plan = plan_app(app, target.choose, aws, report, survey)
+    plan = take_full_way(plan) if full else plan
+    if not plan.is_empty and not opened.is_busy:
+        unfinished = prepare_apply(app, aws, report)
+    idle = plan.is_empty and not unfinished
+    provenance = Provenance() if idle else find_provenance(app.root)
+    return Proposal(app, target, plan, provenance, "", is_idle=idle)
+
+
+def bring_up(apps: Sequence[App], report: Report) -> Target:
+    """Start the local cloud when needed, and bring services up to date on it.
+
+    Raises ConsentMissing when something that holds data would go.
+    """
+    targets = open_targets(apps, report, must_answer=True, start="always")
+    opened = survey_services(apps, targets, report)
+    proposals = propose_all([partial(propose_update, one, report) for one in opened])
+    work = [Delivery(p, Given()) for p in proposals if not p.is_idle]
+    for table in (table for delivery in work for table in delivery.proposal.plan.kept_tables):
+        report(Notice(f"{table} stays from before, as it is; a new, empty table is made"))
+    carry_out_services(work, [NO_CONSENT] * len(work), report)
+    return targets[0]
+
+
+def changes_shared(plan: Plan) -> bool:
+    """Whether a plan makes or changes the stack that all applications share."""
+    return any(s.name == ARTIFACTS_STACK and s.is_changed for s in plan.stacks)
+
+
+def drop_shared(plan: Plan) -> Plan:
+    """The plan of a service after the first one, whose plan changes what all share."""
+    return replace(plan, stacks=tuple(s for s in plan.stacks if s.name != ARTIFACTS_STACK))
+
+
+def _settle_shared(delivery: Delivery) -> Delivery:
+    """A delivery whose plan left out what all share, with that as the first one has made it."""
+    from fairway.plan.model import StackPlan
+    from fairway.plan.observe import observe_stacks
+
+    proposal = delivery.proposal
+    if proposal.plan.destroys or any(s.name == ARTIFACTS_STACK for s in proposal.plan.stacks):
+        return delivery
+    made = observe_stacks(proposal.target.require_aws(), [ARTIFACTS_STACK]).get(ARTIFACTS_STACK)
+    shared = StackPlan(ARTIFACTS_STACK, compile_artifacts(), made, {}, ())
+    plan = replace(proposal.plan, stacks=(shared, *proposal.plan.stacks))
+    return replace(delivery, proposal=replace(proposal, plan=plan))
+
+
+def gather_consents(deliveries: Sequence[Delivery]) -> list[Consent]:
+    """Consent to each, before anything is carried out; what is missing is told of its service."""
+    found = []
+    services = [delivery.proposal.app.service for delivery in deliveries]
+    for delivery, service in zip(deliveries, services, strict=True):
+        given = _pick_given(delivery.given, service, services)
+        try:
+            found.append(replace(delivery, given=given).gather())
+        except FairwayError as error:
+            error.summary = f"{service}: {error.summary}"
+            if error.hint:
+                error.hint = f"for this service alone, with --service {service}: {error.hint}"
+            raise
+    return found
+
+
+def _pick_given(given: Given, service: str, services: Sequence[str]) -> Given:
+    """What was given for one service; a name has the service's before it, as `orders/entries`."""
+    if given.approve:
+        raise FairwayError(
+            "a digest is of the plan of one service; nothing was changed",
+            hint="add --service with its name",
+        )
+    for name in (*given.replace, *given.delete):
+        if name.partition("/")[0] not in services or "/" not in name:
+            raise FairwayError(
+                f"'{name}' does not say of which service; nothing was changed",
+                hint="write SERVICE/NAME, or add --service with the service's name; these change: "
+                + ", ".join(services),
+            )
+    own = f"{service}/"
+    return replace(
+        given,
+        replace=tuple(n.removeprefix(own) for n in given.replace if n.startswith(own)),
+        delete=tuple(n.removeprefix(own) for n in given.delete if n.startswith(own)),
+    )
+
+
+@dataclass
+class CarryingOut:
+    """Deliveries under way: a few side by side, none begun any more after a failure.
+
+    releases: by the service's name, as they come. failures: what ended badly.
+    """
+
+    work: Callable[[Delivery, Consent, Event], Release]
+    releases: dict[str, Release] = field(default_factory=dict)
+    failures: dict[str, BaseException] = field(default_factory=dict)
+    _stop: Event = field(default_factory=Event)
+    _alone: bool = False
+
+    def run(self, deliveries: Sequence[Delivery], consents: Sequence[Consent]) -> None:
+        """Carry them out. Raises DeploymentFailed, which names those that failed and the rest."""
+        waiting = list(zip(deliveries, consents, strict=True))
+        running: dict[Future[Release], str] = {}
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            while (waiting and not self.failures) or running:
+                while waiting and not self.failures and len(running) < self._find_room(running):
+                    delivery, consent = waiting.pop(0)
+                    future = pool.submit(self.work, delivery, consent, self._stop)
+                    running[future] = delivery.proposal.app.service
+                    self._alone = changes_shared(delivery.proposal.plan)
+                for future in self._wait(running):
+                    self._note(running.pop(future), future)
+        if self.failures:
+            raise self._explain([delivery.proposal.app.service for delivery, _ in waiting])
+
+    def _find_room(self, running: Mapping[Future[Release], str]) -> int:
+        """How many may run: one, while it makes what all the others need."""
+        return 1 if self._alone and running else AT_ONCE
+
+    def _wait(self, running: Mapping[Future[Release], str]) -> set[Future[Release]]:
+        try:
+            return wait(running, return_when=FIRST_COMPLETED).done
+        except KeyboardInterrupt:
+            self._stop.set()  # each notes how far it came, and gives its lock back
+            raise
+
+    def _note(self, service: str, future: Future[Release]) -> None:
+        error = future.exception()
+        if error is None:
+            self.releases[service] = future.result()
+        else:
+            self.failures[service] = error
+
+    def _explain(self, not_begun: Sequence[str]) -> BaseException:
+        """The first failure, by its service's name, and what became of the others."""
+        (service, first), *others = self.failures.items()
+        strange = [e for e in self.failures.values() if not isinstance(e, FairwayError)]
+        if strange or not isinstance(first, FairwayError):
+            return strange[0]
+        lines = [first.detail] if first.detail else []
+        lines += [f"failed too: {name}: {error}" for name, error in others]
+        if self.releases:
+            lines.append(f"applied, and staying: {', '.join(self.releases)}")
+        if not_begun:
+            lines.append(f"not begun: {', '.join(not_begun)}")
+        return DeploymentFailed(
+            f"{service}: {first.summary}", hint=first.hint, detail="\n".join(lines) or None
+        )
+
+
+def describe_services(
+    proposals: Sequence[Proposal],
+    releases: Mapping[str, Release],
+    describe: Callable[[Proposal, Release | None], Mapping[str, Any]],
+) -> dict[str, Any]:
+    """The outcome for programs: an object a service, as the verb has it for one."""
+    services = {}
+    for proposal in proposals:
+        name = proposal.app.service
+        release = releases.get(name)
+        services[name] = {"changed": release is not None, **describe(proposal, release)}
+    return {"changed": bool(releases), "services": services}

@@ -1,0 +1,281 @@
+"""Many services: one that is edited is the one that changes; what a failure and a name mean."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+import click
+import pytest
+from tests.unit.plan.test_cases import World
+from tests.unit.workspaces import edit, write_root
+
+from fairway.apply import NO_CONSENT, Consent, Provenance, Release
+from fairway.cli.commands.status import command as status
+from fairway.cli.commands.up import find_edited
+from fairway.cli.consent import Given
+from fairway.cli.delivery import Delivery, Proposal
+from fairway.cli.main import run
+from fairway.cli.pauses import Pauses
+from fairway.cli.selection import Selection, select
+from fairway.cli.services import (
+    AT_ONCE,
+    CarryingOut,
+    changes_shared,
+    drop_shared,
+    gather_consents,
+)
+from fairway.cli.target import Target, choose_lambda
+from fairway.compile import compile_app
+from fairway.define import App
+from fairway.errors import DeploymentFailed, FairwayError
+from fairway.plan.record import ReleaseRecord, write_record
+from fairway.route import plan_app
+
+COUNT = 100
+
+
+def release_all(root: Path, environment: str) -> list[App]:
+    """Record, for each service, what would stand after a release of what its file says."""
+    apps = select(root).load(environment)
+    for app in apps:
+        plan = plan_app(app, choose_lambda)
+        (digest,) = {artifact.digest for artifact in plan.artifacts}
+        stacks = World(digest).observe(compile_app(app))
+        record = ReleaseRecord(1, app.name, environment, app.region, "today", stacks)
+        write_record(app.home / ".fairway" / "releases" / app.service / environment, record)
+    return apps
+
+
+@pytest.fixture(scope="module")
+def hundred(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A root with a hundred services, all of them released."""
+    root = write_root(tmp_path_factory.mktemp("hundred"), [f"s{n:02d}" for n in range(COUNT)])
+    release_all(root, "poc")
+    return root
+
+
+@pytest.fixture
+def no_aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An environment without credentials: plans are by what was recorded."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+
+@pytest.mark.usefixtures("no_aws")
+def test_of_a_hundred_the_edited_one_changes(
+    hundred: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["plan", "-C", str(hundred), "-e", "poc", "--exit-code"]) == 0
+    assert capsys.readouterr().out == "shop in poc: 100 services, nothing to change\n"
+
+    edit(hundred / "services/s42/fairway.yml", "128MB", "256MB")
+    edit(hundred / "services/s77/src/app.py", "first", "second")
+    try:
+        assert run(["plan", "-C", str(hundred), "-e", "poc", "--exit-code"]) == 2
+        told = capsys.readouterr().out.splitlines()
+        assert told[0] == "shop in poc: 2 of 100 services change: 2 to update"
+        assert told[1] == "98 services: no change (s00, s01, s02, s03, s04, s05, ...)"
+        stacks = [line.split()[0] for line in told if "stack changes" in line]
+        assert stacks == ["shop-s42-poc-app", "shop-s77-poc-app"]
+
+        assert run(["plan", "-C", str(hundred), "-e", "poc", "--json"]) == 0
+        described = json.loads(capsys.readouterr().out)
+        assert described["changed"] == ["s42", "s77"]
+        assert len(described["services"]) == COUNT
+        assert described["services"]["s42"]["app"] == "shop-s42"
+
+        narrowed = ["plan", "-C", str(hundred), "-e", "poc", "--service", "s01", "--service", "s77"]
+        assert run([*narrowed, "--markdown"]) == 0
+        assert capsys.readouterr().out.startswith(
+            "### shop in poc: 1 of 2 services changes: 1 to update\n\n1 service: no change (s01)\n"
+        )
+        assert run(["plan", "-C", str(hundred), "-e", "poc", "--service", "s42"]) == 0
+        alone = capsys.readouterr().out
+        assert run(["plan", "-C", str(hundred / "services" / "s42"), "-e", "poc"]) == 0
+        assert capsys.readouterr().out == alone
+    finally:
+        edit(hundred / "services/s42/fairway.yml", "256MB", "128MB")
+        edit(hundred / "services/s77/src/app.py", "second", "first")
+
+
+@pytest.mark.usefixtures("no_aws")
+def test_a_change_of_the_root_reaches_all(
+    hundred: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    edit(hundred / "fairway.yml", "owner: platform", "owner: somebody")
+    try:
+        run(["plan", "-C", str(hundred), "-e", "poc"])
+        assert "100 of 100 services change" in capsys.readouterr().out
+    finally:
+        edit(hundred / "fairway.yml", "owner: somebody", "owner: platform")
+
+
+@pytest.mark.usefixtures("no_aws")
+def test_what_all_share_is_planned_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = write_root(tmp_path / "shop", ["a", "b", "c"])
+    run(["plan", "-C", str(root), "-e", "poc"])
+    out = capsys.readouterr().out
+    assert out.count("fairway-artifacts  new stack") == 1
+    assert out.startswith("shop in poc: 3 of 3 services change:")
+    total = int(out.split(" to create")[0].rsplit(" ", 1)[1])
+    each = [int(line.split(": ")[1].split()[0]) for line in out.splitlines() if "shop-" in line[:5]
+            and " in poc (" in line]  # fmt: skip
+    assert sum(each) == total
+
+
+@pytest.mark.usefixtures("no_aws")
+def test_every_problem_of_every_service_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = write_root(tmp_path / "shop", ["a", "b", "c"])
+    edit(root / "services/a/fairway.yml", "app.handler", "app.handlr")
+    edit(root / "services/c/fairway.yml", "type: table", "type: tabel")
+    for verb in ("check", "plan", "apply"):
+        assert run([verb, "-C", str(root), *(["--fast"] if verb == "check" else [])]) == 1
+        told = capsys.readouterr()
+        assert "services/a/fairway.yml:4:34: error" in told.out + told.err
+        assert "services/c/fairway.yml:3:19: error" in told.out + told.err
+    assert not (root / ".fairway").exists()
+
+
+def make_deliveries(root: Path, names: list[str]) -> list[Delivery]:
+    write_root(root, names)
+    found = []
+    for app in select(root).load("local"):
+        plan = plan_app(app, choose_lambda)
+        plan = drop_shared(plan) if found else plan
+        target = Target(None, choose_lambda)
+        proposal = Proposal(app, target, plan, Provenance(), "", is_idle=False)
+        found.append(Delivery(proposal, Given()))
+    return found
+
+
+def carry_out(
+    deliveries: list[Delivery], work: Callable[[str, threading.Event], None]
+) -> CarryingOut:
+    def deliver(delivery: Delivery, consent: Consent, stop: threading.Event) -> Release:
+        work(delivery.proposal.app.service, stop)
+        return cast("Release", object())
+
+    carrying = CarryingOut(deliver)
+    carrying.run(deliveries, [NO_CONSENT] * len(deliveries))
+    return carrying
+
+
+NAMES = [f"s{n}" for n in range(9)]
+
+
+def test_the_first_one_makes_what_all_need_before_the_others_begin(tmp_path: Path) -> None:
+    deliveries = make_deliveries(tmp_path, NAMES)
+    assert [changes_shared(d.proposal.plan) for d in deliveries] == [True] + [False] * 8
+    running: set[str] = set()
+    beside: dict[str, set[str]] = {}
+    met = threading.Barrier(AT_ONCE, timeout=20)
+
+    def work(service: str, stop: threading.Event) -> None:
+        running.add(service)
+        if service in NAMES[1 : AT_ONCE + 1]:
+            met.wait()  # these are side by side, or this ends in an error
+        beside[service] = set(running)
+        running.discard(service)
+
+    carrying = carry_out(deliveries, work)
+    assert beside["s0"] == {"s0"}
+    assert max(map(len, beside.values())) <= AT_ONCE
+    assert set(carrying.releases) == set(NAMES)
+
+
+def test_after_a_failure_no_other_begins_and_all_are_told(tmp_path: Path) -> None:
+    deliveries = make_deliveries(tmp_path, NAMES)
+    begun: list[str] = []
+    failed = threading.Event()
+
+    def work(service: str, stop: threading.Event) -> None:
+        begun.append(service)
+        if service == "s2":
+            failed.set()
+            raise DeploymentFailed("the bucket is gone", hint="make it", detail="its line")
+        if service != "s0":
+            assert failed.wait(20)  # whatever runs beside it ends after it
+
+    with pytest.raises(DeploymentFailed) as caught:
+        carry_out(deliveries, work)
+    assert caught.value.summary == "s2: the bucket is gone"
+    assert caught.value.hint == "make it"
+    assert set(NAMES[:3]) <= set(begun)
+    not_begun = [name for name in NAMES if name not in begun]
+    assert not_begun
+    assert caught.value.detail is not None
+    lines = caught.value.detail.splitlines()
+    assert lines[0] == "its line"
+    assert lines[1].startswith("applied, and staying: s0")
+    assert lines[2] == f"not begun: {', '.join(not_begun)}"
+
+
+def test_a_bug_in_one_is_not_told_as_a_users_error(tmp_path: Path) -> None:
+    def work(service: str, stop: threading.Event) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        carry_out(make_deliveries(tmp_path, ["a", "b"]), work)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (Given(delete=("entries",)), "'entries' does not say of which service"),
+        (Given(replace=("c/entries",)), "'c/entries' does not say of which service"),
+        (Given(approve="0123456789ab"), "a digest is of the plan of one service"),
+    ],
+)
+def test_consent_by_name_needs_the_service(tmp_path: Path, given: Given, said: str) -> None:
+    deliveries = [replace(d, given=given) for d in make_deliveries(tmp_path, ["a", "b"])]
+    with pytest.raises(FairwayError, match=said):
+        gather_consents(deliveries)
+
+
+def test_edits_belong_to_the_service_that_they_are_in(tmp_path: Path) -> None:
+    root = write_root(tmp_path / "shop", ["a", "ab"])
+    selection = select(root)
+    apps = selection.load("local")
+
+    def find(*files: str) -> list[str]:
+        return [app.service for _, app in find_edited(selection, apps, [root / f for f in files])]
+
+    assert find("services/a/src/app.py") == ["a"]
+    assert find("services/ab/fairway.yml", "README.md") == ["ab"]
+    assert find("README.md") == []
+    assert find("fairway.yml") == ["a", "ab"]
+    alone = Selection(root / "services" / "a")
+    assert len(find_edited(alone, apps[:1], [tmp_path / "anything"])) == 1
+
+
+def test_pauses_grow_with_what_there_is_to_ask() -> None:
+    clock, slept = [0.0], []
+
+    def sleep(seconds: float) -> bool:
+        slept.append(seconds)
+        clock[0] += seconds
+        return True
+
+    pauses = Pauses(sleep, 0.4, lambda: clock[0])
+    for asking in (0.01, 2.0, 0.05):
+        clock[0] += asking
+        assert pauses.wait()
+    assert slept == pytest.approx([0.4, 8.0, 0.4])
+
+
+def test_a_shell_completes_the_services_of_the_root(tmp_path: Path) -> None:
+    root = write_root(tmp_path / "shop", ["orders", "offers", "users"])
+    (command,) = (p for p in status.params if p.name == "services")
+    context = click.Context(status)
+    context.params["directory"] = root
+    assert [item.value for item in command.shell_complete(context, "o")] == ["offers", "orders"]
+    context.params["directory"] = root / "services" / "orders"
+    assert command.shell_complete(context, "o") == []
