@@ -20,12 +20,17 @@ from fairway.cloud.control import (
     identity,
     inline_delivery,
     patches,
+    recovery,
+    request_keys,
+    service_models,
     sessions,
     status,
+    target_attributes,
 )
 from fairway.cloud.control.access_logs import delivery
 from fairway.cloud.control.access_logs.api_logs import ApiLogs
 from fairway.cloud.control.access_logs.balancer_files import BalancerLogs
+from fairway.cloud.control.allowances import Allowances
 from fairway.cloud.control.asynchronous import AsyncInvocations
 from fairway.cloud.control.destinations import Destinations
 from fairway.cloud.control.durable import stacks
@@ -40,13 +45,14 @@ from fairway.cloud.control.emulator import (
 )
 from fairway.cloud.control.garbage import Garbage
 from fairway.cloud.control.gateway import Gateway
+from fairway.cloud.control.history import Clock, History
 from fairway.cloud.control.invocation import Executor
 from fairway.cloud.control.invoke_api import InvokeApi
 from fairway.cloud.control.journal import Journal
 from fairway.cloud.control.logs import LogBuffer
 from fairway.cloud.control.metrics.meter import Meter
 from fairway.cloud.control.permissions import Permissions, permits
-from fairway.cloud.control.ports import PortBook
+from fairway.cloud.control.ports import open_book
 from fairway.cloud.control.reconcile import Reconciler, Served
 from fairway.cloud.control.requests import Change
 from fairway.cloud.control.restore import (
@@ -93,13 +99,15 @@ class Cloud:
         self.settings = settings
         self.notices = Notices()
         self._inherited = dict(inherited)
-        self._ports = PortBook(settings.directory / "ports.json")
+        self._ports = open_book(settings.directory, inherited)
         self._emulator = Emulator(settings)
         self._permissions = Permissions()
         self._garbage = Garbage()
+        self._allowances = Allowances()
         self._keeper = StateKeeper(
-            journal or Journal(settings.state), self.notices.add, keep, self._garbage.tick
+            journal or Journal(settings.state), self.notices.add, keep, self._tick
         )
+        self._clock = Clock(self._keeper.append)
         self._waiting = EventRows()
         self._positions = Rows(stream_poller.STORE)
         self._started = time.time()
@@ -116,7 +124,8 @@ class Cloud:
         port = listening.getsockname()[1]
         self.endpoint = f"http://127.0.0.1:{port}"
         configure_environment(self.settings, port)
-        identity.guard_identity(self.settings, self._tell_denial)
+        service_models.patch_models()
+        identity.guard_identity(self.settings, self._tell_denial, self._allowances.note)
         unfinished = self._waiting.restore(opened.groups)
         self._positions.restore(opened.groups)
         self._services = restore_services(self._emulator, self._keeper, opened.groups)
@@ -125,12 +134,17 @@ class Cloud:
         self._blobs = make_code_blobs()
         self._sessions = sessions.open_sessions()
         self._logs = LogBuffer(CloudWatchLogs(self.settings), lambda: int(time.time() * 1000))
-        self._meter = Meter((self.settings.account, self.settings.region), has_detailed_metrics)
+        home = (self.settings.account, self.settings.region)
+        self._meter = Meter(home, has_detailed_metrics, self._keeper.append)
+        self._meter.restore(opened.groups)
         self._api_logs = ApiLogs(find_stage, self._logs.write)
         self._balancer_logs = BalancerLogs(
             delivery.read_attributes, delivery.store_log, self.notices.add
         )
         delivery.patch_attributes()
+        request_keys.patch_key_headers()
+        target_attributes.patch_target_attributes()
+        recovery.patch_recovery(History(self.settings.state / "journal"))
         self._make_functions()
         self._make_edge()
         loop = asyncio.get_running_loop()
@@ -148,6 +162,10 @@ class Cloud:
             self._events.start(event)
         self._streams.start()
         start_polling()
+
+    def _tick(self, changed: bool) -> None:
+        self._garbage.tick(changed)
+        self._clock.tick(changed)
 
     def _listen(self) -> Any:
         remembered = self._ports.recall(GATEWAY)
@@ -237,6 +255,7 @@ class Cloud:
         )
         patch_stream_mappings(self._streams)
         function_patches.patch_environment_limit()
+        function_patches.patch_settling()
         deliveries.patch_deliveries(deliveries.Deliveries(self.notices.add))
         event_source_roles.patch_mapping_roles(self._tell_denial)
         destination_roles.patch_destination_roles()
@@ -276,6 +295,7 @@ class Cloud:
 
     async def _settle_engine(self) -> None:
         """Follow what the engine imported; end what a kill interrupted."""
+        self._emulator.watch_imports(self._services.watch)
         await follow_engine(self._services, self.notices.add)
         await adopt_snapshots(self._emulator, self._services, self._keeper)
 
@@ -323,6 +343,10 @@ class Cloud:
             "notices": [asdict(notice) for notice in self.notices.list()],
             "recorded": status.list_recorded(self._emulator),
         }
+
+    def describe_access(self) -> list[dict[str, Any]]:
+        """What policies allowed since the start, for whoever wants to make one smaller."""
+        return self._allowances.describe()
 
     @property
     def engine_failure(self) -> BaseException | None:

@@ -17,10 +17,10 @@ from fairway.cloud.info import LOG, CloudInfo, is_running, read_info, read_start
 from fairway.errors import CloudUnavailable
 from fairway.events import Report, StepFinished, StepStarted
 
-__all__ = ["CloudInfo", "find_cloud", "read_status", "start_cloud", "stop_cloud"]
+__all__ = ["CloudInfo", "find_answering", "find_cloud", "read_status", "start_cloud", "stop_cloud"]
 
-START_TIMEOUT = 30.0
-"""Seconds from start to ready before the start is given up."""
+START_TIMEOUT = 60.0
+"""Seconds from start to ready before the start is given up; a busy machine may need many."""
 
 TAKEN_TIMEOUT = 20.0
 """Seconds to wait for a cloud whose supervisor is gone to end, or for another start to be ready."""
@@ -38,6 +38,35 @@ def find_cloud(directory: Path) -> CloudInfo | None:
         return info
     remove_info(directory)
     return None
+
+
+def find_answering(directory: Path, timeout: float = TAKEN_TIMEOUT) -> CloudInfo | None:
+    """The cloud running on a `.fairway` directory, once it takes connections.
+
+    One that is ending is waited for until it is gone, one that begins anew after a crash until
+    it is back. Raises CloudUnavailable for one that does neither within `timeout` seconds.
+    """
+    deadline = time.monotonic() + timeout
+    while (info := find_cloud(directory)) is not None and not _takes_connections(info):
+        if time.monotonic() > deadline:
+            raise CloudUnavailable(
+                f"The local cloud (process {info.pid}) does not answer",
+                hint="stop it with: fairway down",
+            )
+        time.sleep(0.01)
+    return info
+
+
+def _takes_connections(info: CloudInfo) -> bool:
+    import socket  # most commands import it anyway, but those that ask nobody
+
+    address = info.endpoint.rpartition("/")[2]
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=1.0).close()
+    except OSError:
+        return False
+    return True
 
 
 def start_cloud(directory: Path, region: str, report: Report) -> CloudInfo:

@@ -62,6 +62,7 @@ async def run_cloud(
 ) -> int:
     """Run the cloud in this process until SIGTERM, SIGINT or the supervisor's end."""
     from fairway.cloud.control.journal import StateUnusable
+    from fairway.cloud.control.ports import PortsUnusable
 
     configure_logging(settings.directory)
     stop = asyncio.Event()
@@ -76,7 +77,8 @@ async def run_cloud(
             cloud.notices.add(f"The cloud died and was started again ({restarts} times so far).")
         if not await _start(cloud.start(), stop, say):
             return 0
-    except StateUnusable as error:  # in the user's hands: no traceback, and no other attempt
+    except (StateUnusable, PortsUnusable) as error:
+        # In the user's hands: no traceback, and no other attempt.
         say(f"the cloud could not start: {error}")
         return UNABLE
     except Exception as error:

@@ -177,23 +177,21 @@ class Reconciler:
 
     async def _open(self, name: str, served: Served) -> None:
         label, port = self._choose_port(served)
+        wanted, keeper = self._ports.claim(label, port)
         try:
-            local = await self._front.open(name, served, port)
+            local = await self._front.open(name, served, wanted)
+            if local != wanted:  # by another program: a readable port instead of the system's
+                await self._front.close(name)
+                local = await self._front.open(name, served, self._ports.replace(label))
         except OSError as error:
             self._tell(f"{label} cannot be served: {error}")
             return
         self._served[name], self._local[name] = served, local
         if local != port:
-            await self._accept_move(name, served, label, port)
-
-    async def _accept_move(self, name: str, served: Served, label: str, port: int) -> None:
-        """The port was taken by somebody else: take a readable one instead, and say so."""
-        await self._front.close(name)
-        local = await self._front.open(name, served, self._ports.replace(label))
-        self._local[name] = local
-        self._set_port(served, local)
-        self._tell(f"Port {port} is in use by another program: {label} is served on {local} now.")
-        self._moved(f"127.0.0.1:{port}", f"127.0.0.1:{local}")
+            self._set_port(served, local)
+            why = f"kept for {keeper.parent}" if keeper else "in use by another program"
+            self._tell(f"Port {port} is {why}: {label} is served on {local} now.")
+            self._moved(f"127.0.0.1:{port}", f"127.0.0.1:{local}")
 
     def _choose_port(self, served: Served) -> tuple[str, int]:
         if isinstance(served, HttpApi):

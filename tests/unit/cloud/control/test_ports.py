@@ -6,7 +6,17 @@ import json
 import socket
 from pathlib import Path
 
-from fairway.cloud.control.ports import FIRST_PORT, PortBook, is_free
+import pytest
+
+from fairway.cloud.control.ports import (
+    FIRST_PORT,
+    USUAL,
+    PortBook,
+    PortsUnusable,
+    is_free,
+    open_book,
+    read_range,
+)
 
 
 def make_book(path: Path, *taken: int) -> PortBook:
@@ -55,3 +65,26 @@ def test_damaged_file_is_started_anew(tmp_path: Path) -> None:
 def test_probe_sees_a_listener() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         assert not is_free(listening.getsockname()[1])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("", USUAL), ("9000-9002", range(9000, 9003)), (" 9000 - 9000 ", range(9000, 9001))],
+)
+def test_the_range_is_the_users(text: str, expected: range) -> None:
+    assert read_range({"FAIRWAY_PORTS": text}) == expected
+    assert read_range({}) == USUAL
+
+
+@pytest.mark.parametrize("text", ["9000", "a-b", "9001-9000", "0-5", "9000-65536", "-1-5", "1-²"])
+def test_what_is_no_range_is_named(text: str) -> None:
+    with pytest.raises(PortsUnusable) as refused:
+        read_range({"FAIRWAY_PORTS": text})
+    assert repr(text) in str(refused.value)
+    assert "FAIRWAY_PORTS=9000-9099" in str(refused.value)
+
+
+def test_new_names_get_ports_of_the_users_range(tmp_path: Path) -> None:
+    port = next(port for port in range(20_000, 30_000) if is_free(port))
+    book = open_book(tmp_path, {"FAIRWAY_PORTS": f"{port}-{port}"})
+    assert book.assign("a") == port

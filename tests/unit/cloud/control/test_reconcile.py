@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import shutil
 import zipfile
 from collections.abc import Mapping
 from dataclasses import fields
@@ -12,6 +13,7 @@ from typing import Any
 
 from fairway.cloud.control.ports import FIRST_PORT, PortBook
 from fairway.cloud.control.reconcile import Reconciler, Served
+from fairway.cloud.control.reservations import Reservations
 from fairway.cloud.control.snapshots import Stores
 from fairway.cloud.edge.model import FixedResponse, Forward, Listener
 from fairway.cloud.functions.model import Alias, Function
@@ -112,7 +114,7 @@ def make_listener(arn: str, port: int) -> dict[str, Any]:
 class World:
     """A reconciler with its fakes."""
 
-    def __init__(self, path: Path, *taken: int) -> None:
+    def __init__(self, path: Path, *taken: int, reserved: Path | None = None) -> None:
         self.stores = make_stores()
         self.runtime, self.front = FakeRuntime(), FakeFront(*taken)
         self.notices: list[str] = []
@@ -121,7 +123,11 @@ class World:
             stores=self.stores,
             runtime=self.runtime,
             front=self.front,
-            ports=PortBook(path / "ports.json", probe=lambda port: True),
+            ports=PortBook(
+                path / "ports.json",
+                probe=lambda port: True,
+                reservations=Reservations(reserved),
+            ),
             code=path / "code",
             notify=self.notices.append,
             moved=lambda old, new: self.moves.append((old, new)),
@@ -196,6 +202,24 @@ def test_a_taken_port_is_replaced_and_told(tmp_path: Path) -> None:
     assert world.moves == [(f"127.0.0.1:{FIRST_PORT}", f"127.0.0.1:{FIRST_PORT + 1}")]
     assert len(world.notices) == 1
     assert f"Port {FIRST_PORT} is in use" in world.notices[0]
+
+
+def test_a_port_that_another_application_keeps_is_given_up_and_told(tmp_path: Path) -> None:
+    one, two = tmp_path / "one" / ".fairway", tmp_path / "two" / ".fairway"
+    one.mkdir(parents=True)
+    other = World(one, reserved=tmp_path / "reserved")
+    other.settle()  # and its cloud is stopped
+    shutil.copytree(one, two)
+    world = World(two, reserved=tmp_path / "reserved")
+    world.stores.load_balancers.update(other.stores.load_balancers)  # type: ignore[attr-defined]
+    world.stores.listeners.update(other.stores.listeners)  # type: ignore[attr-defined]
+    world.settle()
+    assert world.front.open_now["l80"][1] == FIRST_PORT + 1
+    assert world.record("load_balancers", "lb")["DNSName"] == f"127.0.0.1:{FIRST_PORT + 1}"
+    assert world.moves == [(f"127.0.0.1:{FIRST_PORT}", f"127.0.0.1:{FIRST_PORT + 1}")]
+    assert world.notices == [
+        f"Port {FIRST_PORT} is kept for {one.parent}: balancer is served on {FIRST_PORT + 1} now."
+    ]
 
 
 def test_a_bad_archive_is_told_and_stops_nobody(tmp_path: Path) -> None:
