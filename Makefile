@@ -4,11 +4,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# The tests share two cores well; more workers than that only help on larger machines.
-WORKERS ?= auto
-# These start local clouds and run one after the other: a cloud that is stopped for a moment
-# would lose its remembered port to one that another worker starts.
-CLOUDS := tests/lifecycle tests/parity
+# One more than there are processors: tests that start a cloud wait for a third of their time.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
 .PHONY: demo test test-fast lint types imports reference format install clean
 
@@ -16,10 +13,7 @@ demo: $(VENV)/.installed ## Run the timestamp application on the local cloud and
 	@$(BIN)/python examples/demo.py
 
 test: $(VENV)/.dev-installed ## Run all tests.
-	@failed=0; set -x; \
-		$(BIN)/pytest -n $(WORKERS) $(CLOUDS:%=--ignore=%) || failed=1; \
-		$(BIN)/pytest $(CLOUDS) || failed=1; \
-		exit $$failed
+	$(BIN)/pytest -n $(WORKERS)
 
 test-fast: $(VENV)/.dev-installed ## Run the tests that start no server: under a minute.
 	$(BIN)/pytest -n $(WORKERS) -m "not slow"

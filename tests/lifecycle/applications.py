@@ -11,20 +11,19 @@ import pty
 import select
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from tests.waiting import PATIENCE, wait_until
+
 from fairway.aws import Aws, Endpoint
 from fairway.cli.main import run
 from fairway.cloud.launch import find_cloud, stop_cloud
 
 FAIRWAY = Path(sys.executable).with_name("fairway")
-PATIENCE = 30.0
-"""Seconds until a condition that does not come true fails a test; not a bound on speed."""
 
 # CloudFormation takes it; S3 refuses a policy on a bucket that is not there.
 REFUSED = """
@@ -66,14 +65,6 @@ class Outcome:
         assert self.code == code, f"exit code {self.code}\n{self.out}\n{self.err}"
         assert "Traceback" not in self.err
         return self
-
-
-def wait_until(holds: Callable[[], bool], what: str) -> None:
-    """Ask until it holds; fails with `what` when it never does."""
-    deadline = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.01)
 
 
 def tell_seconds(what: str, seconds: float) -> None:
@@ -185,8 +176,13 @@ class Running:
     def text(self) -> str:
         return self._output.read_text()
 
-    def wait_for(self, text: str, times: int = 1) -> None:
+    def wait_for(
+        self, text: str, times: int = 1, meanwhile: Callable[[], object] = lambda: None
+    ) -> None:
+        """Wait until it has written a text so often; `meanwhile` is done again and again."""
+
         def holds() -> bool:
+            meanwhile()
             if self.text.count(text) >= times:
                 return True
             assert self.process.poll() is None, f"ended before {text!r}:\n{self.text}"

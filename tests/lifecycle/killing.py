@@ -1,7 +1,8 @@
-"""`fairway apply` in a process that kills itself right after its nth call that changes something.
+"""Applies that kill themselves right after their nth call that changes something.
 
-Run as: python killing.py N DIRECTORY. It prints how many such calls there were when it was
-not killed. Every change goes through an AWS call, so this is every step there is.
+Run as: python killing.py. For each line `[N, DIRECTORY]` it forks one, since all that an apply
+needs is imported already, and answers `[EXIT CODE, CALLS]`: the calls that changed something,
+when it was not killed. Every change goes through an AWS call, so this is every step there is.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,7 @@ class Killer:
         self.calls: list[str] = []
 
     def watch(self, aws: Aws) -> None:
-        for client in (aws.cloudformation, aws.s3, aws.dynamodb):
+        for client in (aws.cloudformation, aws.s3, aws.dynamodb, aws.lambda_):
             client.meta.events.register("after-call.*.*", self.count)
 
     def count(self, model: Any = None, **_: Any) -> None:
@@ -44,9 +46,9 @@ class Killer:
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
-def main() -> int:
-    directory = Path(sys.argv[2])
-    killer = Killer(int(sys.argv[1]))
+def apply_and_die(after: int, directory: Path) -> list[str]:
+    """Deploy as the command line does; the calls that changed something, if none was the last."""
+    killer = Killer(after)
     info = find_cloud(directory / ".fairway")
     assert info is not None, "the local cloud does not run"
     aws = Aws(Endpoint(info.region, info.endpoint, info.access_key, info.secret_key))
@@ -55,7 +57,43 @@ def main() -> int:
     prepare_apply(app, aws)
     plan = plan_app(app, choose_here, aws)
     apply_plan(plan, aws, provenance=find_provenance(directory))
-    print(json.dumps(killer.calls))  # noqa: T201
+    return killer.calls
+
+
+def fork_apply(after: int, directory: Path) -> tuple[int, list[str]]:
+    """The same in a process of its own; its exit code and its calls."""
+    told, tell = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            os.write(tell, json.dumps(apply_and_die(after, directory)).encode())
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    os.close(tell)
+    with os.fdopen(told) as answer:
+        calls = answer.read()
+    _, status = os.waitpid(pid, 0)
+    return os.waitstatus_to_exitcode(status), json.loads(calls or "[]")
+
+
+def load_clients() -> None:
+    """Import and read what an apply would, when it comes to it."""
+    import fairway.apply  # noqa: F401
+
+    aws = Aws(Endpoint("eu-west-1", "http://127.0.0.1:9", "key", "secret"))
+    for service in ("cloudformation", "s3", "dynamodb", "logs"):
+        getattr(aws, service)
+
+
+def main() -> int:
+    load_clients()
+    for line in sys.stdin:
+        after, directory = json.loads(line)
+        print(json.dumps(fork_apply(after, Path(directory))), flush=True)  # noqa: T201
     return 0
 
 

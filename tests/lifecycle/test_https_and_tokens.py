@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from tests.lifecycle.applications import Application
 from tests.parity.issuers import Issuer, open_issuer
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.slow
 
@@ -60,7 +61,7 @@ def ask(app: Application, url: str, token: str | None = None) -> tuple[int, str]
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     request = urllib.request.Request(url, headers=headers)
     try:
-        with urllib.request.urlopen(request, timeout=20, context=trust) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE, context=trust) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()

@@ -11,12 +11,12 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.lifecycle.applications import find_processes, wait_until
+from tests.lifecycle.applications import find_processes
+from tests.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.slow
 
 POINTS = 12
-LIMIT = 20.0
 
 
 def start(directory: Path) -> tuple[subprocess.Popen[bytes], int]:
@@ -33,7 +33,7 @@ def start(directory: Path) -> tuple[subprocess.Popen[bytes], int]:
 
 
 def assert_gone(directory: Path, process: subprocess.Popen[bytes]) -> None:
-    process.wait(LIMIT)
+    process.wait(PATIENCE)
     wait_until(lambda: not find_processes(directory), "processes are left behind")
     assert not (directory / "cloud.json").exists()
     lock = directory / "cloud.lock"

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from tests.lifecycle.applications import FAIRWAY, Application, ask
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.slow
 
@@ -66,7 +67,7 @@ def run_without_credentials(app: Application, home: Path, *arguments: str) -> tu
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
     return done.returncode, done.stdout, done.stderr
 

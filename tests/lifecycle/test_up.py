@@ -119,11 +119,8 @@ def test_log_lines_appear(up: tuple[Application, Running]) -> None:
     app, process = up
     app.replace("    route = event", '    print("said by the handler")\n    route = event', HANDLER)
 
-    def is_said() -> bool:
-        ask("GET", f"{app.url()}/health")
-        return "said by the handler" in process.text
-
-    wait_until(is_said, "a log line")
+    url = app.url()
+    process.wait_for("said by the handler", meanwhile=lambda: ask("GET", f"{url}/health"))
     process.wait_for("api ran ")
 
 
@@ -154,9 +151,5 @@ def test_death_of_the_cloud_is_survived(up: tuple[Application, Running]) -> None
     assert "died and was started again" in app.fairway("status").out
     app.replace("    route = event", '    print("said after it")\n    route = event', HANDLER)
 
-    def is_said() -> bool:
-        ask("GET", f"{url}/health")
-        return "said after it" in process.text
-
-    wait_until(is_said, "a log line of the edit after it")
+    process.wait_for("said after it", meanwhile=lambda: ask("GET", f"{url}/health"))
     assert process.process.poll() is None

@@ -16,8 +16,8 @@ from tests.lifecycle.applications import (
     ask,
     find_processes,
     running,
-    wait_until,
 )
+from tests.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -82,7 +82,7 @@ def test_down_ends_it(app: Application, tmp_path: Path) -> None:
     with running(["up", "-C", str(app.directory)], tmp_path / "up") as up:
         up.wait_for("watching for edits")
         app.fairway("down").expect()
-        assert up.process.wait(30) == 0, up.text
+        assert up.process.wait(PATIENCE) == 0, up.text
         assert "the local cloud was stopped" in up.text
         assert "Traceback" not in up.text
 
@@ -106,7 +106,7 @@ def test_cloud_ends_by_itself_when_its_starter_is_gone(tmp_path: Path) -> None:
     )
     os.close(told)
     try:
-        assert cloud.wait(30) == 0
+        assert cloud.wait(PATIENCE) == 0
     finally:
         cloud.kill()
     assert not find_processes(tmp_path)

@@ -16,6 +16,7 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from tests.waiting import PATIENCE
 
 from fairway.cloud.launch import CloudInfo, start_cloud, stop_cloud
 from fairway.events import ignore_events
@@ -42,7 +43,7 @@ class Cloud:
             region_name=self.info.region,
             aws_access_key_id=self.info.access_key,
             aws_secret_access_key=self.info.secret_key,
-            config=Config(retries={"total_max_attempts": 1}, read_timeout=30),
+            config=Config(retries={"total_max_attempts": 1}, read_timeout=PATIENCE),
         )
 
     def upload(self, source: str, name: str = "handler.py") -> str:
@@ -76,7 +77,7 @@ class Cloud:
 
     def wait(self, stack: str) -> str:
         client = self.client("cloudformation")
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             try:
                 status = client.describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"]

@@ -9,6 +9,7 @@ import pytest
 from tests.parity.cases import holds
 from tests.parity.conftest import BUCKET, Cloud
 from tests.parity.templates import HANDLER, Template, balanced
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.slow
 
@@ -51,7 +52,7 @@ def weighted(cloud: Cloud, *, sticky: Template | None = None, weights: Any = (1,
 
 def ask(url: str, cookie: str = "") -> tuple[str, list[str]]:
     request = urllib.request.Request(url, headers={"Cookie": cookie} if cookie else {})
-    with urllib.request.urlopen(request, timeout=20) as answer:
+    with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
         return answer.read().decode(), answer.headers.get_all("Set-Cookie") or []
 
 

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from tests.parity.cases import holds
 from tests.parity.conftest import Cloud
-from tests.parity.test_functions import Lab, wait_for
+from tests.parity.test_functions import Lab
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.slow
 

@@ -17,8 +17,8 @@ from tests.parity.cases import holds
 from tests.parity.conftest import BUCKET, Cloud
 from tests.parity.templates import function, role, template
 from tests.parity.test_function_events import Wires, recording
-from tests.parity.test_functions import wait_for
 from tests.parity.test_identity import PROBE
+from tests.waiting import wait_for
 
 from fairway.cloud.launch import read_status
 

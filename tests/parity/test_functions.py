@@ -12,7 +12,6 @@ import io
 import json
 import shutil
 import threading
-import time
 import uuid
 import zipfile
 from collections.abc import Callable, Iterator
@@ -23,6 +22,7 @@ from botocore.exceptions import ClientError
 from tests.parity.cases import holds
 from tests.parity.conftest import BUCKET, Cloud
 from tests.parity.templates import ROLE, function, template
+from tests.waiting import wait_for
 
 from fairway.cloud.launch import read_status
 
@@ -31,15 +31,6 @@ pytestmark = pytest.mark.slow
 TRUST = json.dumps(ROLE["Properties"]["AssumeRolePolicyDocument"])  # type: ignore[index]
 ECHO = "def handler(event, context):\n    return event\n"
 SLOW = "import time\ndef handler(event, context):\n    time.sleep(event)\n    return event\n"
-
-
-def wait_for(ask: Callable[[], Any], what: str) -> Any:
-    """Ask until the answer is true; returns it."""
-    deadline = time.monotonic() + 20
-    while not (answer := ask()):
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
-    return answer
 
 
 def zipped(files: dict[str, str]) -> bytes:

@@ -12,6 +12,7 @@ import pytest
 from tests.parity.cases import holds
 from tests.parity.conftest import BUCKET, Cloud
 from tests.parity.templates import Template, balanced
+from tests.waiting import PATIENCE
 
 from fairway.cloud.launch import read_status
 
@@ -62,10 +63,10 @@ def get(cloud: Cloud, url: str) -> tuple[http.client.HTTPResponse, bytes]:
     if parts.scheme == "https":
         trust = ssl.create_default_context(cafile=Path(cloud.info.directory) / "ca.pem")
         connection = http.client.HTTPSConnection(
-            parts.hostname, parts.port, timeout=20, context=trust
+            parts.hostname, parts.port, timeout=PATIENCE, context=trust
         )
     else:
-        connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=20)
+        connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=PATIENCE)
     try:
         connection.request("GET", f"{parts.path}?{parts.query}" if parts.query else parts.path)
         answer = connection.getresponse()

@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 from tests.parity.cases import holds
 from tests.parity.conftest import BUCKET, Cloud
 from tests.parity.templates import ROLE, allow, balanced, function, role, table, template
+from tests.waiting import PATIENCE
 
 from fairway.cloud.launch import read_status
 
@@ -481,7 +482,7 @@ def test_wrong_secret_is_refused(cloud: Cloud, service: str, call: str, code: st
 @holds("S3", "Making requests using the REST API", "an anonymous request is denied with 403")
 def test_anonymous_request_to_a_bucket(cloud: Cloud) -> None:
     with pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen(f"{cloud.info.endpoint}/{BUCKET}", timeout=5)
+        urllib.request.urlopen(f"{cloud.info.endpoint}/{BUCKET}", timeout=PATIENCE)
     assert refused.value.code == 403
     assert b"<Code>AccessDenied</Code>" in refused.value.read()
 
@@ -497,7 +498,7 @@ def test_unsigned_request_to_tables(cloud: Cloud) -> None:
         },
     )
     with pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen(request, timeout=5)
+        urllib.request.urlopen(request, timeout=PATIENCE)
     assert refused.value.code == 400
     assert b"MissingAuthenticationTokenException" in refused.value.read()
 
@@ -509,10 +510,10 @@ def test_presigned_url(cloud: Cloud) -> None:
     url = client.generate_presigned_url(
         "get_object", Params={"Bucket": BUCKET, "Key": "signed.txt"}
     )
-    with urllib.request.urlopen(url, timeout=5) as answer:
+    with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
         assert answer.read() == b"hello"
     with pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen(url.replace("signed.txt", "other.txt"), timeout=5)
+        urllib.request.urlopen(url.replace("signed.txt", "other.txt"), timeout=PATIENCE)
     assert refused.value.code == 403
 
 
@@ -704,7 +705,7 @@ def test_http_api_needs_permission(cloud: Cloud, stack: str) -> None:
 
 def fetch(url: str) -> tuple[int, str]:
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as refused:
         return refused.code, refused.read().decode()

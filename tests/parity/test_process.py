@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 from tests.parity.conftest import BUCKET, REGION, Cloud
 from tests.parity.templates import HANDLER, balanced
-from tests.parity.test_serving import ask, wait_until
+from tests.parity.test_serving import ask
+from tests.waiting import PATIENCE, wait_until
 
-from fairway.cloud.control.ports import any_free_port
 from fairway.cloud.info import read_info, write_info
 from fairway.cloud.launch import CloudInfo, find_cloud, read_status, start_cloud, stop_cloud
 from fairway.errors import CloudUnavailable
@@ -49,12 +49,6 @@ def is_alive(pid: int) -> bool:
     return bool(listed.stdout.strip()) and not listed.stdout.startswith("Z")
 
 
-def choose_port(directory: Path) -> None:
-    """Keep the application away from the ports that other clouds of this machine try first."""
-    directory.mkdir(exist_ok=True)
-    (directory / "ports.json").write_text(json.dumps({"app/Balancer": any_free_port()}))
-
-
 def deploy_application(info: CloudInfo) -> tuple[Cloud, str]:
     cloud = Cloud(info)
     cloud.client("s3").create_bucket(
@@ -66,7 +60,6 @@ def deploy_application(info: CloudInfo) -> tuple[Cloud, str]:
 
 def test_rows_and_addresses_survive_a_restart(tmp_path: Path) -> None:
     directory = tmp_path / ".fairway"
-    choose_port(directory)
     try:
         info = start(directory)
         assert stat.S_IMODE((directory / "cloud.json").stat().st_mode) == 0o600
@@ -89,7 +82,6 @@ def test_rows_and_addresses_survive_a_restart(tmp_path: Path) -> None:
 
 def test_taken_port_is_replaced_everywhere(tmp_path: Path) -> None:
     directory = tmp_path / ".fairway"
-    choose_port(directory)
     try:
         _, url = deploy_application(start(directory))
         stop_cloud(directory)
@@ -157,7 +149,7 @@ def test_second_start_finds_the_first(tmp_path: Path) -> None:
             capture_output=True,
             text=True,
             check=False,
-            timeout=20,
+            timeout=PATIENCE,
         )
         assert second.returncode == 4
         assert "another cloud is running" in second.stderr

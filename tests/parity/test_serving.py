@@ -5,11 +5,9 @@ from __future__ import annotations
 import base64
 import io
 import json
-import time
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,6 +15,7 @@ from botocore.exceptions import ClientError
 from tests.parity.cases import holds
 from tests.parity.conftest import BUCKET, Cloud
 from tests.parity.templates import HANDLER, ROLE, balanced, function, role, template
+from tests.waiting import PATIENCE, wait_until
 
 from fairway.cloud.launch import read_status
 
@@ -26,17 +25,10 @@ pytestmark = pytest.mark.slow
 def ask(method: str, url: str) -> tuple[int, str]:
     request = urllib.request.Request(url, method=method, data=b"" if method == "POST" else None)
     try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
-
-
-def wait_until(holds: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
 
 
 def zipped(source: str) -> bytes:
@@ -305,5 +297,5 @@ def test_status_tells_what_is_only_recorded(cloud: Cloud, stack: str) -> None:
 def test_foreign_pages_are_turned_away(cloud: Cloud, headers: dict[str, str], path: str) -> None:
     request = urllib.request.Request(cloud.info.endpoint + path, headers=headers)
     with pytest.raises(urllib.error.HTTPError) as caught:
-        urllib.request.urlopen(request, timeout=5)
+        urllib.request.urlopen(request, timeout=PATIENCE)
     assert caught.value.code == 403

@@ -16,7 +16,8 @@ import pytest
 from tests.parity.cases import holds
 from tests.parity.conftest import Cloud
 from tests.parity.test_function_events import Wires, recording
-from tests.parity.test_functions import refusal, wait_for
+from tests.parity.test_functions import refusal
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.slow
 

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from tests.parity.cases import holds
 from tests.parity.test_durability import kill, open_cloud
-from tests.parity.test_functions import TRUST, wait_for, zipped
+from tests.parity.test_functions import TRUST, zipped
+from tests.waiting import wait_for
 
 from fairway.cloud.launch import stop_cloud
 

@@ -14,6 +14,7 @@ import pytest
 from tests.parity.cases import holds
 from tests.parity.conftest import BUCKET, REGION, Cloud
 from tests.parity.templates import ROLE, function, template
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.slow
 
@@ -130,7 +131,7 @@ def test_an_anonymous_request_is_not_of_the_account(
     let = {"Effect": "Allow", "Action": "s3:*", "Resource": f"arn:aws:s3:::{bucket}/*", **who}
     client.put_bucket_policy(Bucket=bucket, Policy=secure_only(bucket, let))
     with pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen(f"{cloud.info.endpoint}/{bucket}/a", timeout=5)
+        urllib.request.urlopen(f"{cloud.info.endpoint}/{bucket}/a", timeout=PATIENCE)
     assert refused.value.code == 403
 
 
