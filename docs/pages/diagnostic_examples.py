@@ -43,7 +43,47 @@ def _guarded(more: str) -> str:
     )
 
 
+_ROOT = "app: shop\nservices: [services/*]\n"
+_TABLE = "components: {rows: {type: table, partition_key: id}}\n"
+
+
+def _of_root(meaning: str, text: str = _ROOT, **services: str) -> Example:
+    """A root, with the files of services by their folders."""
+    files = {f"services/{name}/fairway.yml": more for name, more in services.items()}
+    return Example(meaning, text, files=files)
+
+
 EXAMPLES = {
+    "bad-pattern": _of_root(
+        "A pattern for the folders of services leaves the root, or does not name each level.",
+        "app: shop\nservices: [../other/*]\n",
+    ),
+    "environment-not-in-root": _of_root(
+        "A service names an environment that its root does not have. Which ones there are, the "
+        "root says; here `services/orders` has `environments: {prd: {}}`.",
+        orders=f"app: orders\nenvironments: {{prd: {{}}}}\n{_TABLE}",
+    ),
+    "is-root": _of_root(
+        "What is about one application was asked of a root of services.",
+        orders=f"app: orders\n{_TABLE}",
+    ),
+    "nested-services": _of_root(
+        "A service has `services` itself; here `services/orders` has.",
+        orders="app: orders\nservices: [more/*]\n",
+    ),
+    "no-service": _of_root(
+        "A pattern matches no folder, or one without a fairway.yml of its own.",
+    ),
+    "not-in-root": _of_root(
+        "A root has what only services have: components, a network, what to expect, resources.",
+        f"{_ROOT}network: {{cidr: 10.0.0.0/20}}\n",
+    ),
+    "service-twice": _of_root(
+        "Two services have one name, or names whose stacks would be called alike in two "
+        "environments; here both are `app: orders`.",
+        a=f"app: orders\n{_TABLE}",
+        b=f"app: orders\n{_TABLE}",
+    ),
     "alias": Example("An alias has no anchor before it.", "app: *name\n"),
     "bad-access": Example(
         "A link asks for an access that the kind does not have; see [links](links.md).",
@@ -59,6 +99,14 @@ EXAMPLES = {
     "bad-cidr": Example(
         "The network's addresses are not a network of /16 to /24.",
         _parts(API, top="network: {cidr: 10.0.0.1/16}\n"),
+    ),
+    "bad-role": Example(
+        "An environment is reached by a role of another account than its own.",
+        _parts(
+            API,
+            top="environments:\n"
+            '  prod: {account: "123456789012", role: "arn:aws:iam::210987654321:role/deployer"}\n',
+        ),
     ),
     "bad-issuer": Example(
         "Tokens need an issuer that AWS can ask for its keys: an https URL.",
@@ -263,6 +311,11 @@ TOLD = {
     "the service takes ARNs; `check --security` tells it. Name the resources.",
     "new-kind": "A deployed component became another kind under the same name, which "
     "CloudFormation does not do in one step. Give the new one another name; `plan` tells it.",
+    "foreign-root": "A fairway.yml above the application's folder says that it is a service of it, "
+    "and belongs to another user, as one in a directory that everybody may write. It is not "
+    "followed. Move the application, or make the file yours.",
+    "service-outside": "A folder that a pattern under `services` matches is a link that leads out "
+    "of the root. Put the folder itself below the root, or remove the link.",
     "not-text": "The file is not UTF-8 text. Save it as UTF-8.",
     "unreadable-file": "The file, or the code of a handler, is there and cannot be read: the "
     "message tells the system's reason. Mend its permissions.",

@@ -14,7 +14,7 @@ from pathlib import Path
 import fairway
 from fairway.check import check_definition
 from fairway.compile import compile_app
-from fairway.define import define_app
+from fairway.define import define_app, define_service, list_services, read_root
 from fairway.diagnostics import Diagnostic
 from fairway.errors import InvalidApplication
 from pages.diagnostic_examples import CODE, EXAMPLES, TOLD
@@ -64,7 +64,7 @@ def find_diagnostic(code: str) -> Diagnostic:
     with tempfile.TemporaryDirectory() as directory:
         root = Path(directory)
         for name, text in (CODE | EXAMPLES[code].files).items():
-            (root / name).parent.mkdir(exist_ok=True)
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
             (root / name).write_text(text)
         if EXAMPLES[code].text:
             (root / "fairway.yml").write_text(EXAMPLES[code].text)
@@ -81,7 +81,12 @@ def _find_all(root: Path, environment: str) -> list[Diagnostic]:
             compile_app(definition.app)
         except InvalidApplication as error:
             found += error.diagnostics
-    return found
+    workspace = read_root(root)
+    if workspace is None:
+        return found
+    services, problems = list_services(workspace)
+    of_services = (d for service in services for d in define_service(service).diagnostics)
+    return [*found, *workspace.diagnostics, *problems, *of_services]
 
 
 def _without(found: Diagnostic, directory: str) -> Diagnostic:

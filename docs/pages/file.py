@@ -26,6 +26,7 @@ WORDS = {
     "512MB": "size",
     "30s": "duration",
     "api": "name",
+    "services/*": "folder",
     "10.0.0.0/16": "IPv4 network",
     "123456789012": "account number in quotes",
     "GET /users": "route",
@@ -57,6 +58,8 @@ only, in days: {", ".join(map(str, RETENTION_DAYS))}.
 
 """
 ENVIRONMENTS = """
+A root of services has `services` in place of `components`: [Services](../services.md).
+
 An environment's `components`, `expect`, `network` and `resources` are laid over the file's:
 mappings merge key by key, everything else is replaced.
 """
