@@ -59,9 +59,8 @@ def serve(directory: str, checks: bool, profiles: bool, pipe: Connection) -> Non
         settings = load_settings(Path(directory), REGION)
         cloud = Cloud(settings, os.environ)
         await cloud.start()
-        import ministack.app
-
-        ministack.app.AUTH = checks
+        if not checks:
+            stop_checking()
         ports = [listener["local_port"] for listener in cloud.describe()["listeners"]]
         pipe.send((cloud.endpoint, settings.access_key, settings.secret_key, ports))
         await asyncio.to_thread(_wait_for_end, pipe)
@@ -75,6 +74,16 @@ def serve(directory: str, checks: bool, profiles: bool, pipe: Connection) -> Non
         await cloud.stop()
 
     asyncio.run(run())
+
+
+def stop_checking() -> None:
+    """Let everybody do everything, on either way to a handler."""
+    import ministack.app
+    from ministack.core import iam_evaluator
+
+    ministack.app.AUTH = False
+    for name in ("enforce", "pin_signed_request", "pin_request_caller", "pin_signed_body"):
+        setattr(iam_evaluator, name, lambda *asked, **more: None)
 
 
 def _wait_for_end(pipe: Connection) -> None:
