@@ -20,6 +20,9 @@ from fairway import __version__
 from fairway.cli.plugins import skip_plugins
 from fairway.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_USER_ERROR, FairwayError
 
+# Modules of the errors of whoever asks AWS; the second's are of answers that are none.
+_NO_ANSWER = frozenset({"botocore.exceptions", "botocore.parsers"})
+
 # Verb to one line of help, in the order of the journey. The module is commands/<verb>.py.
 VERBS = {
     "init": "Make a working application directory.",
@@ -125,7 +128,7 @@ def run_guarded(work: Callable[[], Any]) -> int:
         return 0
     except Exception as error:
         # Errors that a service's model names are made from these, in a module of their own.
-        if any(base.__module__ == "botocore.exceptions" for base in type(error).__mro__):
+        if any(base.__module__ in _NO_ANSWER for base in type(error).__mro__):
             from fairway.aws.endpoint import explain_no_answer
 
             _show_error(explain_no_answer(error))

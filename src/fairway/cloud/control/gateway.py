@@ -7,6 +7,7 @@ status, and holds answers back until what they changed is being served.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
@@ -71,6 +72,23 @@ class Gateway:
             await self._forward(scope, receive, send, service_of(headers))
 
     async def _forward(self, scope: Scope, receive: Receive, send: Send, service: str) -> None:
+        started = False
+
+        async def send_noted(message: MutableMapping[str, Any]) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._answer_kept(scope, receive, send_noted, service)
+        except asyncio.CancelledError:  # the server ends: what waited would be answered 500
+            if not started:
+                await _refuse(
+                    send, _find_kind(scope["headers"]), "The local cloud is being stopped"
+                )
+            raise
+
+    async def _answer_kept(self, scope: Scope, receive: Receive, send: Send, service: str) -> None:
         await self._control.prepare(service)
         change = classify(scope, service)
         serves = service in _SERVED and not _changes_nothing(scope, service)
@@ -110,15 +128,23 @@ def name_once(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes
 
 async def _refuse_unsaved(send: Send, message: MutableMapping[str, Any], reason: str) -> None:
     """What was asked for is not safe on disk: the client must not take it for done."""
-    text = f"The local cloud could not save this change: {reason}"
-    if any(
-        b"json" in value for name, value in message.get("headers", ()) if name == b"content-type"
-    ):
-        document = {"__type": "ServiceUnavailable", "message": text}
-        await _answer(send, 503, document)
+    kind = _find_kind(message.get("headers", ()))
+    await _refuse(send, kind, f"The local cloud could not save this change: {reason}")
+
+
+async def _refuse(send: Send, kind: bytes, text: str) -> None:
+    """Answer that it cannot be done now, in the form that a service's clients read."""
+    if b"json" in kind:
+        await _answer(send, 503, {"__type": "ServiceUnavailable", "message": text})
         return
-    body = f"<Error><Code>ServiceUnavailable</Code><Message>{escape(text)}</Message></Error>"
+    error = f"<Error><Code>ServiceUnavailable</Code><Message>{escape(text)}</Message></Error>"
+    body = f"<ErrorResponse>{error}</ErrorResponse>"
     await _send(send, 503, b"application/xml", body.encode())
+
+
+def _find_kind(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """The content type, or b""."""
+    return next((value for name, value in headers if name.lower() == b"content-type"), b"")
 
 
 def service_of(headers: list[tuple[bytes, bytes]]) -> str:

@@ -129,3 +129,32 @@ def test_administration_is_hidden_and_status_answered() -> None:
     assert ask(recorder, "", "GET", "/_fairway/status") == 200
     assert ask(recorder, "", "GET", "/_fairway/access") == 200
     assert "answer" not in recorder.seen
+
+
+def test_who_waits_when_the_server_ends_is_told() -> None:
+    class Waiting(Recorder):
+        async def prepare(self, service: str) -> None:
+            await asyncio.Event().wait()
+
+    recorder, sent = Waiting(), []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b""}
+
+    async def play() -> None:
+        headers = [(b"host", b"127.0.0.1"), (b"content-type", b"application/x-amz-json-1.0")]
+        scope = {"type": "http", "method": "POST", "path": "/", "headers": headers}
+        request = asyncio.ensure_future(
+            Gateway(recorder.application, recorder)(scope, receive, send)
+        )
+        await asyncio.sleep(0)
+        request.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await request
+
+    asyncio.run(play())
+    assert [message.get("status") for message in sent] == [503, None]
+    assert b"is being stopped" in sent[1]["body"]
