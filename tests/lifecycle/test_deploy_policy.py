@@ -9,13 +9,13 @@ schemas (tests/unit/operate, docs/unverified-on-aws.md).
 from __future__ import annotations
 
 import json
-import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import boto3
 import pytest
+from tests.access import read_access
 from tests.lifecycle.applications import REFUSED, Application, Outcome, ask
 
 from fairway.cloud.info import CloudInfo
@@ -95,8 +95,7 @@ class Deployer:
 
     def list_used(self) -> set[tuple[str, str]]:
         """Actions and resources that the deployer was allowed, as the cloud tells."""
-        with urllib.request.urlopen(f"{self.owner.endpoint}/_fairway/access") as answer:
-            told = json.load(answer)
+        told = read_access(self.owner)
         return {(t["action"], t["resource"]) for t in told if t["principal"].endswith("deployer")}
 
     def decide(self, document: dict[str, Any], action: str, resources: set[str]) -> set[str]:

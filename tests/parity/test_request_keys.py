@@ -33,10 +33,7 @@ class Caller:
         self.path = f"/{uuid.uuid4().hex[:8]}"
         self.parameter = self.put("secret")
         self.ssm, self.s3 = roles.cloud.client("ssm"), roles.cloud.client("s3")
-        self.bucket = uuid.uuid4().hex[:12]
-        self.s3.create_bucket(
-            Bucket=self.bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
-        )
+        self.bucket = self.make_bucket()
         self.named = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self.key}
         self.s3.put_object(Bucket=self.bucket, Key="k", Body=b"x", **self.named)
 
@@ -50,6 +47,13 @@ class Caller:
     def call(self, service: str, call: str, **arguments: Any) -> dict[str, Any]:
         event = {"service": service, "call": call, "with": arguments}
         return dict(self.roles.invoke(self.name, event))
+
+    def make_bucket(self) -> str:
+        name = uuid.uuid4().hex[:12]
+        self.s3.create_bucket(
+            Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
+        )
+        return name
 
     def allow_with(self, statement: dict[str, Any]) -> None:
         """Allow all of Parameter Store and S3, and what a statement says."""
@@ -242,6 +246,34 @@ def test_an_objects_key_is_asked(caller: Caller) -> None:
         assert caller.call("s3", call, **asked) == {"Code": "OK"}
 
 
+@pytest.mark.parametrize("versioned", [False, True])
+def test_no_version_and_an_unknown_one_need_the_objects_key(
+    caller: Caller, versioned: bool
+) -> None:
+    s3, bucket = caller.s3, caller.make_bucket()
+    s3.put_object(Bucket=bucket, Key="n", Body=b"x", **caller.named)
+    if versioned:
+        s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    caller.roles.allow("s3:*")
+    asked = {"Bucket": bucket, "Key": "n", "VersionId": "null"}
+    assert caller.call("s3", "get_object", **asked)["Code"] == "AccessDenied"
+    caller.roles.allow("s3:*", "kms:Decrypt")
+    assert caller.call("s3", "get_object", **asked) == {"Code": "OK"}
+
+
+def test_a_version_is_copied_under_its_key(caller: Caller) -> None:
+    s3, bucket = caller.s3, caller.make_bucket()
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    version = s3.put_object(Bucket=bucket, Key="v", Body=b"1", **caller.named)["VersionId"]
+    s3.put_object(Bucket=bucket, Key="v", Body=b"2")
+    source = {"Bucket": bucket, "Key": "v", "VersionId": version}
+    caller.roles.allow("s3:*")
+    copy = {"Bucket": bucket, "Key": "c", "CopySource": source}
+    assert caller.call("s3", "copy_object", **copy)["Code"] == "AccessDenied"
+    caller.roles.allow("s3:*", "kms:Decrypt")
+    assert caller.call("s3", "copy_object", **copy) == {"Code": "OK"}
+
+
 @holds("S3", PARTS, "Parts of an upload under a key need kms:Decrypt, its beginning a data key")
 def test_parts_need_the_key(caller: Caller) -> None:
     begin = {"Bucket": caller.bucket, "Key": "parts", **caller.named}
@@ -258,9 +290,7 @@ def test_parts_need_the_key(caller: Caller) -> None:
 
 @holds("S3", OBJECTS, "A request for S3's own keys (AES256) overrides the bucket's default key")
 def test_a_header_overrides_the_buckets_key(caller: Caller) -> None:
-    bucket = uuid.uuid4().hex[:12]
-    place = {"LocationConstraint": "eu-west-1"}
-    caller.s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=place)
+    bucket = caller.make_bucket()
     rule = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": caller.key}
     caller.s3.put_bucket_encryption(
         Bucket=bucket,

@@ -190,6 +190,16 @@ def test_both_ways_deny_a_role_alike(rows: Rows) -> None:
     allowed, same = rows.ask("GetItem", describe(Key=KEY)(rows.table), **given)
     assert allowed == same
     assert allowed[0] == 200
+    document = {"Action": "dynamodb:GetItem", "Effect": "Allow", "Resource": "*:table/mine*"}
+    iam.put_role_policy(
+        RoleName=name,
+        PolicyName="read",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [document]}),
+    )
+    backup = f"arn:aws:dynamodb:{REGION}:{rows.cloud.info.account}:table/mine/backup/01"
+    decoy, too = rows.ask("GetItem", describe(Key=KEY, BackupArn=backup)(rows.table), **given)
+    assert decoy == too
+    assert b"not authorized to perform: dynamodb:GetItem" in decoy[2]
     denied, also = rows.ask("PutItem", describe(Item=KEY)(rows.table), **given)
     assert denied == also
     assert b"not authorized to perform: dynamodb:PutItem" in denied[2]

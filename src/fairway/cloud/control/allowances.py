@@ -6,12 +6,16 @@ make a policy smaller takes away what is granted and is not here.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 LIMIT = 20_000
-"""Calls kept; then the oldest go."""
+"""Calls kept; then those go that were not made again for longest."""
+
+LONGEST = 2_048
+"""Characters of a resource; no ARN is longer, but a request may name what it likes."""
 
 Tell = Callable[["Allowance"], None]
 
@@ -30,18 +34,21 @@ class Allowances:
 
     def __init__(self, limit: int = LIMIT) -> None:
         self._limit = limit
-        self._kept: dict[Allowance, None] = {}
+        self._kept: OrderedDict[Allowance, None] = OrderedDict()
 
     def note(self, allowance: Allowance) -> None:
-        """A call was allowed; one that is known costs nothing."""
-        if allowance.principal.endswith(":root") or allowance in self._kept:
+        """A call was allowed."""
+        if allowance in self._kept:
+            self._kept.move_to_end(allowance)
+            return
+        if allowance.principal.endswith(":root") or len(allowance.resource) > LONGEST:
             return
         self._kept[allowance] = None
         if len(self._kept) > self._limit:
-            del self._kept[next(iter(self._kept))]
+            self._kept.popitem(last=False)
 
     def describe(self) -> list[dict[str, Any]]:
-        """All, in the order in which they first came."""
+        """All; what was called last comes last."""
         return [asdict(allowance) for allowance in list(self._kept)]
 
 

@@ -62,6 +62,12 @@ class Decisions:
             self._allowed.clear()
         self._allowed.add(question)
 
+    def list_asked(self, question: Question) -> list[tuple[str, str]]:
+        """The actions that a question is about, with their resources: the key's too."""
+        _, _, action, resource, _, _, key = question
+        uses = [(use, key[0]) for use in key[1]] if key else []
+        return [(action, resource), *uses]
+
     def _gather_texts(self, principal: str, account: str) -> Question | None:
         from ministack.services import iam
 
@@ -84,9 +90,7 @@ class Decisions:
         return (policy, str(owner)) if plain else None
 
     def _looks_at_conditions(self, question: Question) -> bool:
-        _, _, action, resource, texts, _, key = question
-        asked = [(action, resource), *((name, key[0]) for name in key[1])] if key else []
-        asked = asked or [(action, resource)]
+        texts, asked = question[4], self.list_asked(question)
         evaluator = self._evaluator
         return any(
             statement.conditions

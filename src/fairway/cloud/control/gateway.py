@@ -43,6 +43,9 @@ class Control(Protocol):
     def describe(self) -> dict[str, Any]:
         """The status document."""
 
+    def is_owner(self, scope: Scope) -> bool:
+        """Whether the account's owner signed a request without a body."""
+
     def describe_access(self) -> list[dict[str, Any]]:
         """The calls that policies allowed."""
 
@@ -65,11 +68,19 @@ class Gateway:
         elif scope["path"] == "/_fairway/status":
             await _answer(send, 200, self._control.describe())
         elif scope["path"] == "/_fairway/access":
-            await _answer(send, 200, self._control.describe_access())
+            await self._tell_access(scope, send)
         elif scope["path"].startswith(_HIDDEN):
             await _answer(send, 404, {"message": "Not found"})
         else:
             await self._forward(scope, receive, send, service_of(headers))
+
+    async def _tell_access(self, scope: Scope, send: Send) -> None:
+        """To the owner alone: it is about all roles, and names objects and rows' tables."""
+        if self._control.is_owner(scope):
+            await _answer(send, 200, self._control.describe_access())
+        else:
+            text = "Sign this request with the owner's key, which is in .fairway/cloud.json."
+            await _answer(send, 403, {"message": text})
 
     async def _forward(self, scope: Scope, receive: Receive, send: Send, service: str) -> None:
         started = False

@@ -51,7 +51,7 @@ def guard_identity(
     iam_evaluator.authenticate = make_authenticate(iam_evaluator, iam_evaluator.authenticate)
     asked = allowances.tell_allowed(iam_evaluator, iam_evaluator.enforce, allowed)
     check = check_keys(iam_evaluator, asked, denied)
-    iam_evaluator.enforce = remember_allowed(iam_evaluator, check)
+    iam_evaluator.enforce = remember_allowed(iam_evaluator, check, allowed)
     iam_evaluator.pin_signed_body = _keep_body(iam_evaluator)
     iam_actions.json = _ParseOnce()
     request_keys.patch_object_context()
@@ -259,8 +259,13 @@ def _trust_only_callers(original: Callable[..., bool]) -> Callable[..., bool]:
     return matches
 
 
-def remember_allowed(evaluator: Any, check: Callable[..., Any]) -> Callable[..., Any]:
-    """Ask `check`, unless exactly this was allowed before: then only who calls is checked."""
+def remember_allowed(
+    evaluator: Any, check: Callable[..., Any], tell: allowances.Tell
+) -> Callable[..., Any]:
+    """Ask `check`, unless exactly this was allowed before: then only who calls is checked.
+
+    tell: called for what `check` was not asked; itself it tells of what it allows.
+    """
     from ministack.core import responses
 
     decisions = Decisions(evaluator)
@@ -273,14 +278,20 @@ def remember_allowed(evaluator: Any, check: Callable[..., Any]) -> Callable[...,
         resource_arn: str = "*",
         service_context: Any = None,
     ) -> Any:
+        if request_actions.is_refused():
+            return evaluator.AuthError("InvalidRequest", "Send all parameters in the form.")
         pinned = evaluator._signed_request.get()
         signed = pinned is not None and pinned.access_key_id == access_key_id
         asked = (access_key_id, iam_action, service, resource_arn)
         question = decisions.ask(*asked) if signed and not pinned.s3_scoped else None
         if decisions.knows(question):
             checked = evaluator.authenticate(access_key_id, responses.get_account_id())
-            if checked is not None:
-                return checked if isinstance(checked, evaluator.AuthError) else None
+            if isinstance(checked, evaluator.AuthError):
+                return checked
+            if checked is not None and question is not None:
+                for action, resource in decisions.list_asked(question):
+                    tell(allowances.Allowance(question[0], action, resource))
+                return None
         result = check(access_key_id, iam_action, service, region, resource_arn, service_context)
         if result is None:
             decisions.keep(question)

@@ -47,8 +47,8 @@ def list_resources(action: str, request: Request) -> list[str]:
         return [_name_resource(str(name)) for name in request.get("Names") or ()]
     if action in _NAMED and request.get("Name"):
         return [_name_resource(str(request["Name"]))]
-    if action == "ssm:GetParametersByPath" and request.get("Path"):
-        return [_name_resource(str(request["Path"]))]
+    if action == "ssm:GetParametersByPath":  # without a path it answers everything
+        return [_name_resource(str(request.get("Path") or "/"))]
     return []
 
 

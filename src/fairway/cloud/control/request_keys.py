@@ -28,6 +28,8 @@ def list_needs(
     if service == "ssm":
         return parameters.list_needs(action, read_document(request))
     if service == "s3":
+        if action == "s3:GetObjectVersion":
+            return _list_version_needs(resource, request)
         need = _find_object_need(action, resource, context or {}, request)
     else:
         need = find_key(action, resource)
@@ -61,12 +63,9 @@ def _find_object_need(
     """
     if request is not None and request.method == "HEAD":
         return None
-    if action == "s3:GetObjectVersion" and request is not None:
-        key = _read_version(resource, _find_query(request.query_params, "versionId"))
-        return describe_need("s3", ("kms:Decrypt",), key, resource) if key else None
     if action != "s3:PutObject":
         return find_key(action, resource)
-    if request is not None and "uploadId" in request.query_params:
+    if request is not None and _continues_upload(request.method, request.query_params):
         # Parts are put under the key that their upload began with, and read again at its end.
         key = read_headers(_read_upload(request.query_params))
         return describe_need("s3", ("kms:Decrypt",), key, resource) if key else None
@@ -84,14 +83,34 @@ def _find_query(query: Mapping[str, Any], name: str) -> str:
     return str((found[0] if isinstance(found, list) else found) or "")
 
 
-def _read_version(arn: str, version: str) -> str:
-    """The key of one version of an object."""
+def _continues_upload(method: str, query: Mapping[str, Any]) -> bool:
+    """Whether a request sends a part or ends an upload; else it names one in vain.
+
+    S3 then puts an object, or begins an upload, as if it had not been named.
+    """
+    ends = method == "POST" and "uploads" not in query
+    return "uploadId" in query and (ends or (method != "POST" and "partNumber" in query))
+
+
+def _list_version_needs(arn: str, request: Any) -> list[KeyNeed]:
+    """The key of the version that is read: of each that it may be, where none is known.
+
+    That is so for the source of a copy, whose request is that of its target, and for "null".
+    """
     from ministack.services import s3
 
-    bucket, _, key = arn.split(":", 5)[5].partition("/")
-    known: list[dict[str, Any]] = s3._object_versions.get((bucket, key)) or []
-    found = [each for each in known if each["version_id"] == version]
-    return read_headers(s3._stored_sse_headers(found[0])) if found else ""
+    if request is not None and request.method == "HEAD":
+        return []
+    bucket, _, name = arn.split(":", 5)[5].partition("/")
+    known: list[dict[str, Any]] = s3._object_versions.get((bucket, name)) or []
+    asked = _find_query(request.query_params, "versionId") if request is not None else ""
+    found = [each for each in known if each["version_id"] == asked]
+    keys = {read_headers(s3._stored_sse_headers(each)) for each in found or known}
+    needs = [describe_need("s3", ("kms:Decrypt",), key, arn) for key in sorted(keys) if key]
+    if not found:
+        need = find_key("s3:GetObject", arn)
+        needs += [need] if need and need not in needs else []
+    return needs
 
 
 def patch_object_context() -> None:
@@ -99,15 +118,19 @@ def patch_object_context() -> None:
 
     Page "Actions, resources, and condition keys for Amazon S3".
     """
-    from ministack.core import iam_actions
+    from ministack.core import iam_actions, iam_evaluator
 
     original = iam_actions._s3_object_context
 
     def describe(
         iam_action: str, query_params: Mapping[str, Any], path: str, headers: Mapping[str, str]
     ) -> dict[str, Any]:
+        request = iam_evaluator._signed_request.get()
+        continues = _continues_upload(request.method if request else "", query_params)
+        if not continues:
+            query_params = {k: v for k, v in query_params.items() if k != "uploadId"}
         found: dict[str, Any] = original(iam_action, query_params, path, headers)
-        if iam_action == "s3:PutObject" and "uploadId" not in query_params:
+        if iam_action == "s3:PutObject" and not continues:
             names = (KEY_ID, f"{ALGORITHM}-customer-algorithm")
             found |= {f"{_S3}{name}": headers[name] for name in names if headers.get(name)}
         return found

@@ -103,7 +103,7 @@ class RowRequests:
         """The answer to who may not do this, or None."""
         key, region = _find_credential(headers)
         self._evaluator.pin_request_caller(headers, {})
-        action = f"{_SERVICE}:{headers['x-amz-target'].partition('.')[2]}"
+        action = self._actions.extract_iam_action(_SERVICE, "POST", "/", headers, body, {})
         account = self._responses.get_account_id()
         named = self._actions.dynamodb_resource_arns(body, region, account) or ["*"]
         asked = self._actions.dynamodb_service_context(body)
