@@ -8,9 +8,13 @@ import uuid
 from typing import Any
 
 import pytest
+import urllib3
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from tests.parity.cases import holds
-from tests.parity.conftest import Cloud
+from tests.parity.conftest import REGION, Cloud
 from tests.parity.templates import template
 from tests.waiting import wait_for
 
@@ -202,3 +206,47 @@ def test_an_alarm_watches_one_series(shop: Shop, expression: str, reason: str) -
         shop.watch.put_metric_alarm(AlarmName=shop.space, **shop.alarm(shop.rate(expression), 1))
     assert refused.value.response["Error"]["Code"] == "ValidationError"
     assert shop.watch.describe_alarms(AlarmNames=[shop.space])["MetricAlarms"] == []
+
+
+@holds("CloudWatch", "PutMetricAlarm", "An alarm looks at a day at most, or a week of hours")
+def test_an_alarm_that_looks_too_far_is_refused(shop: Shop) -> None:
+    asked = shop.alarm(shop.rate("FILL(failures, 0)"), 0)
+    for periods, seconds in ((1_000_000, 60), (169, 3600), (1, 7)):
+        for query in asked["Metrics"][1:]:
+            query["MetricStat"]["Period"] = seconds
+        with pytest.raises(ClientError, match="ValidationError"):
+            shop.watch.put_metric_alarm(AlarmName="long", **{**asked, "EvaluationPeriods": periods})
+
+
+@holds("CloudWatch", "GetMetricData", "A request computes at most 100,800 periods")
+def test_a_grid_without_end_is_refused(shop: Shop) -> None:
+    with pytest.raises(ClientError, match="exceeds the limit of 100,800"):
+        shop.watch.get_metric_data(
+            MetricDataQueries=[{"Id": "e", "Expression": "TIME_SERIES(1)", "Period": 1}],
+            StartTime=shop.minute - 2_000_000,
+            EndTime=shop.minute,
+        )
+
+
+@holds("CloudWatch", "MetricDatum", "Values that are no numbers, or too large, are refused")
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), 2.0**361])
+def test_a_value_that_is_no_number_is_refused(shop: Shop, value: float) -> None:
+    with pytest.raises(ClientError, match=r"MetricData\.member\.1\.Value is invalid"):
+        shop.put(60, "orders", value)
+
+
+@holds("CloudWatch", "DescribeAlarms", "The Query protocol tells an alarm's list of metrics too")
+def test_the_query_protocol_describes_an_expression(cloud: Cloud, shop: Shop) -> None:
+    name = f"a{uuid.uuid4().hex[:8]}"
+    shop.watch.put_metric_alarm(AlarmName=name, **shop.alarm(shop.rate(), 40))
+    body = f"Action=DescribeAlarms&Version=2010-08-01&AlarmNames.member.1={name}".encode()
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    request = AWSRequest("POST", cloud.info.endpoint + "/", headers=headers, data=body)
+    credentials = Credentials(cloud.info.access_key, cloud.info.secret_key)
+    SigV4Auth(credentials, "monitoring", REGION).add_auth(request)
+    answer = urllib3.request("POST", request.url, body=body, headers=dict(request.headers.items()))
+    text = answer.data.decode()
+    assert answer.status == 200, text
+    assert "<Metrics><member><Id>rate</Id><Expression>100 * failures / orders</Expression>" in text
+    assert "<MetricAlarms><member>" in text
+    assert "<Namespace></Namespace>" not in text

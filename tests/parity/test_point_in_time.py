@@ -174,3 +174,31 @@ def test_recovery_must_be_enabled(cloud: Cloud) -> None:
     assert "EarliestRestorableDateTime" not in ledger.describe()
     with pytest.raises(ClientError, match="PointInTimeRecoveryUnavailableException"):
         ledger.restore(enabled)
+
+
+def test_a_damaged_journal_is_never_restored_from(directory: Path) -> None:
+    ledger = Ledger(open_cloud(directory))
+    ledger.put("a", "before")
+    first = pass_second()
+    ledger.put("b", "other")
+    pass_second()
+    ledger.put("a", "damaged")
+    second = pass_second()
+    (segment,) = (
+        path for path in (directory / "state/journal").glob("*.log") if spoil(path, b"damaged")
+    )
+    with pytest.raises(ClientError, match="InvalidRestoreTimeException") as refused:
+        ledger.restore(second)
+    assert f"{segment.name} is damaged" in refused.value.response["Error"]["Message"]
+    assert ledger.client.list_tables()["TableNames"] == [ledger.name]
+    assert ledger.restore(first) == {"a": "before"}
+
+
+def spoil(path: Path, word: bytes) -> bool:
+    """Change a word where it stands; whether it does."""
+    place = path.read_bytes().find(word)
+    if place >= 0:
+        with path.open("r+b") as file:
+            file.seek(place)
+            file.write(word.upper())
+    return place >= 0

@@ -9,10 +9,17 @@ from __future__ import annotations
 
 import re
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from fairway.cloud.control.journal_format import list_files
+from fairway.cloud.control.journal_format import (
+    BATCH,
+    Content,
+    NewerFormat,
+    list_files,
+    read_into,
+)
 
 ROOM = 64_000_000
 """Bytes of files that are kept for earlier moments alone."""
@@ -22,6 +29,15 @@ Rows = dict[bytes, bytes]
 
 _MARK = b"clock\t0\tat\t"
 _MARKED = re.compile(rb"^clock\t0\tat\t(\d+)$", re.MULTILINE)
+
+
+class Unreadable(Exception):
+    """A file that a moment needs is damaged. args[0]: its name."""
+
+
+def encode_mark(at: float) -> bytes:
+    """The record that marks a moment, in seconds."""
+    return _MARK + b"%d" % int(at * 1000)
 
 
 class Clock:
@@ -37,7 +53,7 @@ class Clock:
         """What was written since the last call was written before now."""
         if changed:
             try:
-                self._append([_MARK + b"%d" % int(self._clock() * 1000)])
+                self._append([encode_mark(self._clock())])
             except OSError:
                 return  # the next mark stands for this one too
 
@@ -56,7 +72,7 @@ class History:
         """What a group of records held at a moment; None where that cannot be told.
 
         name: store and group. What was written in the tenth of a second before is
-        perhaps left out.
+        perhaps left out. Raises Unreadable where a start would find damage.
         """
         starts = [start for start, begin in self._list_starts() if begin <= at]
         return self._replay(starts[-1], b"\t".join(name), at) if starts else None
@@ -70,11 +86,15 @@ class History:
         rows: Rows = {}
         base = list_files(self._directory, "base").get(start)
         if base is not None:
-            _apply(rows, [found for found in record.finditer(base.read_bytes()) if not found[1]])
+            data, is_whole = _read_sound(base, is_last=False)
+            _apply(rows, [found for found in record.finditer(data) if not found[1]])
+            if not is_whole:
+                raise Unreadable(base.name)
         logs = list_files(self._directory, "log")
         pending: list[re.Match[bytes]] = []
         for number in sorted(number for number in logs if number > start):
-            for found in record.finditer(logs[number].read_bytes()):
+            data, is_whole = _read_sound(logs[number], is_last=number == max(logs))
+            for found in record.finditer(data):
                 if not found[1]:
                     pending.append(found)
                 elif int(found[1]) > at:
@@ -82,6 +102,8 @@ class History:
                 else:
                     _apply(rows, pending)
                     pending = []
+            if not is_whole:
+                raise Unreadable(logs[number].name)
         return rows
 
     def _list_starts(self) -> Iterator[tuple[int, Milliseconds]]:
@@ -102,9 +124,41 @@ class History:
 
 
 def _find_mark(path: Path) -> Milliseconds | None:
-    """The first mark of a file; that of a base is its moment."""
-    found = _MARKED.search(path.read_bytes())
-    return int(found[1]) if found else None
+    """The first sound mark of a file; that of a base is its moment."""
+    data = path.read_bytes()
+    sound = (found for found in _MARKED.finditer(data) if _is_sound(data, found.start()))
+    return next((int(found[1]) for found in sound), None)
+
+
+def _is_sound(data: bytes, place: int) -> bool:
+    """Whether the batch around a place is as it was written."""
+    batch = BATCH.match(data, data.rfind(b"\nJ ", 0, place) + 1)
+    if batch is None:
+        return False
+    payload = data[batch.end() : batch.end() + int(batch[2])]
+    return zlib.crc32(payload) == int(batch[1], 16)
+
+
+class _Sound(Content):
+    """The batches of a file before the first damage."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.payloads: list[bytes] = []
+
+    def apply(self, payload: bytes) -> None:
+        if not self.damage:
+            self.payloads.append(payload)
+
+
+def _read_sound(path: Path, is_last: bool) -> tuple[bytes, bool]:
+    """A file's records as far as they are sound, and whether that is all of it."""
+    content = _Sound()
+    try:
+        read_into(content, path, is_last)
+    except NewerFormat:  # no start would have come this far
+        return b"", False
+    return b"".join(content.payloads), not content.damage
 
 
 def _apply(rows: Rows, records: list[re.Match[bytes]]) -> None:

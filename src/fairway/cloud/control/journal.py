@@ -8,6 +8,7 @@ what replaces it is on disk under its own name.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import sys
@@ -18,7 +19,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from fairway.cloud.control import journal_format
-from fairway.cloud.control.history import ROOM, list_surplus
+from fairway.cloud.control.history import ROOM, encode_mark, list_surplus
 from fairway.cloud.control.journal_format import (
     FORMAT,
     Content,
@@ -76,8 +77,10 @@ class Journal:
         try:
             self._refuse_newer()
             self._directory.mkdir(parents=True, exist_ok=True)
+            ended = self._find_end()
             opened = self._read(clock)
             self._start_segment()
+            self._mark_end(ended, clock())
             self._mark_format()
         except OSError as error:
             raise StateUnusable(
@@ -86,6 +89,17 @@ class Journal:
                 "changed."
             ) from error
         return opened
+
+    def _find_end(self) -> float | None:
+        """When the journal was last written, in epoch seconds; None for a new one."""
+        files = choose_files(self._directory)
+        return files[-1].stat().st_mtime if files else None
+
+    def _mark_end(self, ended: float | None, now: float) -> None:
+        """What was written after the last mark, before a kill, was written by then."""
+        if ended is not None:
+            with contextlib.suppress(OSError):  # moments are worth no failed start
+                self.append(encode_mark(min(ended, now)) + b"\n")
 
     def _refuse_newer(self) -> None:
         try:

@@ -28,7 +28,7 @@ FORMAT = 2
 """Version of the state directory. 1 was one JSON file for each service."""
 
 _HEAD = re.compile(rb"^FAIRWAY (\d+) (log|base) (\d+)\n")
-_BATCH = re.compile(rb"J ([0-9a-f]{8}) (\d+)\n")
+BATCH = re.compile(rb"J ([0-9a-f]{8}) (\d+)\n")
 _ROWS = 1000
 """Records in one batch of a base: what a damaged spot can cost at most."""
 
@@ -106,7 +106,7 @@ def read_into(content: Content, path: Path, is_last: bool) -> int:
         raise NewerFormat(int(found.group(1)))
     position = found.end()
     while position < len(data):
-        batch = _BATCH.match(data, position)
+        batch = BATCH.match(data, position)
         if batch is not None:
             start, length = batch.end(), int(batch.group(2))
             payload = data[start : start + length]

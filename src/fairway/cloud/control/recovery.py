@@ -12,7 +12,7 @@ from typing import Any
 
 from fairway.cloud.control.durable.records import encode_name
 from fairway.cloud.control.durable.tables import STORE, fill_items
-from fairway.cloud.control.history import ROOM, History
+from fairway.cloud.control.history import ROOM, History, Unreadable
 
 Request = Mapping[str, Any]
 
@@ -22,6 +22,7 @@ LONGEST = 35 * 24 * 3600
 
 def patch_recovery(history: History, clock: Callable[[], float] = time.time) -> None:
     """Restore tables from the journal, and say from when on that is possible."""
+    from ministack.core import persistence
     from ministack.services import dynamodb
 
     update, describe = dynamodb._update_continuous_backups, dynamodb._describe_continuous_backups
@@ -60,19 +61,21 @@ def patch_recovery(history: History, clock: Callable[[], float] = time.time) -> 
             return restore(data)
         asked = float(data["RestoreDateTime"])
         since = find_earliest(dynamodb, history, name, clock())
-        rows = None
+        rows, text = None, ""
         if since is not None and since <= asked <= clock():
             group = encode_name(str(dynamodb._tables[name]["TableArn"]))
-            rows = history.read_group((STORE, group), int(asked * 1000))
+            try:
+                rows = history.read_group((STORE, group), int(asked * 1000))
+            except Unreadable as damaged:
+                text = f"The journal file {damaged} is damaged, so that moment cannot be told"
         if rows is None:
-            text = word_refusal(asked, since, clock())
+            text = text or word_refusal(asked, since, clock())
             return dynamodb.error_response_json("InvalidRestoreTimeException", text, 400)
+        items = fill_items(rows, persistence._json_object_hook)  # before anything is made
         answer = restore(data)
         if answer[0] == 200:
-            from ministack.core import persistence
-
             made = dynamodb._tables[target]
-            made["items"] = fill_items(rows, persistence._json_object_hook)
+            made["items"] = items
             dynamodb._items_replaced(made)
         return answer
 

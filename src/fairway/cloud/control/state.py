@@ -176,5 +176,7 @@ class StateKeeper:
             reason = await self._collect_and_write()
             if reason is not None:
                 _log.error("the last changes could not be saved: %s", reason)
+            written, self._written = self._written, 0
+            self._tick(bool(written))
         await self._journal.close()
         return reason is None

@@ -124,6 +124,15 @@ def test_alarms_on_tables_ignore_missing_data() -> None:
     assert rule.missing == "ignore"
 
 
+@pytest.mark.parametrize(("period", "step"), [(1, 10), (10, 10), (30, 30), (60, 60), (300, 60)])
+def test_an_alarm_is_evaluated_every_minute_or_each_shorter_period_of_ten_seconds(
+    period: int, step: int
+) -> None:
+    rule = read_rule({**RECORD, "Period": period})
+    assert rule is not None
+    assert rule.step == step
+
+
 # --- the watch ---------------------------------------------------------------------
 
 RECORD: dict[str, Any] = {

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import math
 from typing import Any
 
 import pytest
 
 from fairway.cloud.control.metrics.alarms import read_rule
 from fairway.cloud.control.metrics.answers import MetricAnswers, Refused
-from fairway.cloud.control.metrics.cloudwatch import find_early_refusal, find_refusal
-from fairway.cloud.control.metrics.expressions import Evaluation
+from fairway.cloud.control.metrics.cloudwatch import (
+    describe_by_query,
+    find_early_refusal,
+    find_refusal,
+    find_unfit,
+)
+from fairway.cloud.control.metrics.expressions import Budget, Evaluation
 from fairway.cloud.control.metrics.measure import Measure, measure_repeated
 from fairway.cloud.control.metrics.notices import Change, make_event, make_message
 from fairway.cloud.control.metrics.reading import MetricReader
@@ -121,6 +128,7 @@ def test_conditions_choose_as_the_page_s_tables(expression: str, expected: str) 
         ("IF(DAY(m1) == 3, m1)", "4 1 0 0"),
         ("HOUR(m1) + MONTH(m1) + YEAR(m1)", "2034 2034 2034 2034"),
         ("EPOCH(m1) - 1700006400", "0 60 120 180"),
+        ("FILL(STDDEV([TIME_SERIES(1e200), TIME_SERIES(-1e200)]), 7)", "7 7 7 7"),
     ],
 )
 def test_functions_give_what_the_page_says(expression: str, expected: str) -> None:
@@ -152,6 +160,10 @@ def test_ids_may_be_words_of_python(name: str) -> None:
         ("SORT(METRICS(), MEDIAN, ASC)", "SORT does not take"),
         ("FILL(m1, NEAREST)", "FILL does not take"),
         ("e + 1", "depends on itself"),
+        ("SLICE(METRICS(), 1 / 0)", "SLICE does not take"),
+        ("SLICE(METRICS(), 1e308 * 10)", "SLICE does not take"),
+        ("SORT(METRICS(), MAX, ASC, 1 / 0)", "SORT does not take"),
+        ("[" + ",".join(["m1"] * 501) + "]", "at most 500 time series"),
         ("(" * 900 + "m1" + ")" * 900, "cannot be read"),
         ("+".join(["m1"] * 900), "at most 2048 characters"),
     ],
@@ -306,6 +318,79 @@ def test_what_a_template_does_not_know_yet_is_not_refused() -> None:
     assert find_early_refusal({"Metrics": {"Fn::If": ["C", [faulty], []]}}) is None
 
 
+@pytest.mark.parametrize(
+    ("period", "periods", "reason"),
+    [
+        (60, 1440, None),
+        (60, 1441, "at most 86,400 seconds"),
+        (3600, 168, None),
+        (3600, 169, "at most 604,800 seconds"),
+        (86_400, 8, "at most 604,800 seconds"),
+        (10, 8640, None),
+        ("60", "1000000", "at most 86,400 seconds"),
+        (60, -1, "at least 1"),
+        (7, 1, "Period must be"),
+        (90, 1, "Period must be"),
+        ({"Ref": "Period"}, 1, None),
+    ],
+)
+def test_an_alarm_looks_at_a_week_at_most(period: Any, periods: Any, reason: str | None) -> None:
+    filled = [{"Id": "e", "Expression": "FILL(errors, 0)"}, stat("errors", "Errors")]
+    single = {"MetricName": "Errors", "Period": period, "EvaluationPeriods": periods}
+    found = [find_early_refusal(single)]
+    if not isinstance(period, dict):
+        filled[1]["MetricStat"]["Period"] = period
+        found.append(find_refusal({"Metrics": filled, "EvaluationPeriods": periods}))
+    assert all(reason in (one or "") if reason else one is None for one in found), found
+
+
+def test_an_alarm_kept_from_before_that_looks_too_far_is_not_evaluated() -> None:
+    filled = [{"Id": "e", "Expression": "FILL(errors, 0)"}, stat("errors", "Errors")]
+    alarm = make_alarm(filled, EvaluationPeriods=1_000_000)
+    assert watch(alarm, "- -", "- -") == []
+    assert read_rule(alarm) is None
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan, 2.0**361, "Infinity", "NaN"])
+@pytest.mark.parametrize(
+    ("datum", "place"),
+    [
+        (lambda value: {"Value": value}, "MetricData.member.1.Value"),
+        (lambda value: {"Values": [1.0, value]}, "MetricData.member.1.Values.member.2"),
+        (
+            lambda value: {"StatisticValues": {"Sum": value}},
+            "MetricData.member.1.StatisticValues.Sum",
+        ),
+    ],
+)
+def test_values_that_are_no_numbers_are_not_stored(datum: Any, place: str, value: Any) -> None:
+    request = {"Namespace": "shop", "MetricData": [{"MetricName": "a", **datum(value)}]}
+    assert find_unfit(request) == f"The value {value} for parameter {place} is invalid."
+    assert find_unfit({**request, "MetricData": [{"MetricName": "a", **datum(-5.5)}]}) is None
+
+
+def test_a_value_without_end_that_was_kept_can_be_read() -> None:
+    measure = Measure()
+    measure.add(math.inf)
+    measure.add(1.0)
+    assert (measure.count, measure.low) == (2, 1.0)
+
+
+def test_alarms_are_described_wholly_by_the_query_protocol() -> None:
+    alarm = {**make_alarm(RATE), "StateUpdatedTimestamp": 0, "MetricName": None}
+
+    def describe(params: Any, data: Any, is_cbor: bool, is_json: bool = False) -> Any:
+        assert data == {"AlarmNames": ["rate"]}
+        return 200, {}, json.dumps({"MetricAlarms": [alarm], "CompositeAlarms": []}).encode()
+
+    _, _, body = describe_by_query(describe)({"AlarmNames.member.1": ["rate"]}, {}, False)
+    text = body.decode()
+    assert "<Metrics><member><Id>rate</Id><Expression>100 * errors / calls</Expression>" in text
+    assert "<ReturnData>true</ReturnData>" in text
+    assert "<StateUpdatedTimestamp>1970-01-01T00:00:00Z</StateUpdatedTimestamp>" in text
+    assert "MetricName>None" not in text
+
+
 # --- GetMetricData ----------------------------------------------------------------
 
 
@@ -351,3 +436,65 @@ def test_several_time_series_are_several_results_of_one_id() -> None:
 def test_data_that_cannot_be_computed_is_refused(expression: str, reason: str) -> None:
     with pytest.raises(Refused, match=f"Error in expression 'e1': .*{reason}"):
         ask({"Id": "e1", "Expression": expression}, stat("errors", "Errors"))
+
+
+def test_an_expression_minds_only_the_metrics_that_it_reaches() -> None:
+    slow = stat("calls", "Invocations", ReturnData=True)
+    slow["MetricStat"]["Period"] = 300
+    inner = {"Id": "e1", "Expression": "errors * 2", "ReturnData": False}
+    found = ask({"Id": "e2", "Expression": "e1 + 1"}, inner, stat("errors", "Errors"), slow)
+    assert [(one["Id"], one["Values"]) for one in found] == [("e2", [3.0, 5.0]), ("calls", [10.0])]
+    for mixed in ("errors + calls", "SUM(METRICS())", "e1 + SUM(METRICS('call'))"):
+        with pytest.raises(Refused, match="of one period only, but they have 300, 60"):
+            ask({"Id": "e3", "Expression": mixed}, inner, stat("errors", "Errors"), slow)
+
+
+@pytest.mark.parametrize("expression", ["TIME_SERIES(1)", "FILL(errors, 0)", "DATE(errors)"])
+def test_a_grid_is_bounded(expression: str) -> None:
+    queries = ({"Id": "e", "Expression": expression}, stat("errors", "Errors"))
+    assert ask(*queries, EndTime=START + 60 * 100_800)
+    with pytest.raises(Refused, match="100,801 periods of 60 s"):
+        ask(*queries, EndTime=START + 60 * 100_801)
+
+
+def test_what_a_request_computes_is_bounded() -> None:
+    long = {"EndTime": START + 60 * 100_000}
+    wide = {"Id": "e", "Expression": f"SUM([{','.join(['TIME_SERIES(1)'] * 20)}])"}
+    with pytest.raises(Refused, match="at most 500,000 values"):
+        ask(wide, stat("errors", "Errors"), **long)
+    short = "IF(SUM(TIME_SERIES(1)) > 0, errors)"
+    several = [{"Id": f"e{n}", "Expression": short} for n in range(9)]
+    assert len(ask(*several[:2], stat("errors", "Errors"), **long)) == 2
+    with pytest.raises(Refused, match="at most 500,000 values"):
+        ask(*several, stat("errors", "Errors"), **long)
+    with pytest.raises(Refused, match="greater than 500"):
+        ask(*[stat(f"m{n}", "Errors", ReturnData=True) for n in range(501)])
+
+
+def test_values_are_counted_before_they_are_computed() -> None:
+    series = TimeSeries({0: 1.0, 60: 2.0})
+    for values, width, spent in (
+        ([1.0, "REPEAT"], 0, 1),
+        ([series], 0, 3),
+        ([[series] * 10, 0.0], 20, 10 * (2 + 1 + 20)),
+        ([[series] * 10, series], 0, 10 * (2 + 1 + 2)),
+    ):
+        Budget(spent).spend(values, width)
+        with pytest.raises(ExpressionFault):
+            Budget(spent - 1).spend(values, width)
+
+
+def test_lists_of_lists_do_not_grow_without_end() -> None:
+    queries = [stat("errors", "Errors")]
+    queries.append({"Id": "e1", "Expression": f"[{','.join(['errors'] * 100)}]"})
+    queries += [
+        {"Id": f"e{n}", "Expression": f"[{','.join([f'e{n - 1}'] * 100)}]"} for n in range(2, 9)
+    ]
+    with pytest.raises(Refused, match="at most 500 time series"):
+        ask({**queries[-1], "Id": "all"}, *[{**q, "ReturnData": False} for q in queries])
+
+
+@pytest.mark.parametrize("end", [math.inf, math.nan])
+def test_a_time_that_is_no_number_is_refused(end: float) -> None:
+    with pytest.raises(Refused, match="must be less than"):
+        ask(stat("errors", "Errors", ReturnData=True), EndTime=end)

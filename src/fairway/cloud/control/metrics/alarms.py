@@ -36,6 +36,12 @@ _WORDS = {
 }
 
 
+HIGH_RESOLUTION = (1, 5, 10, 20, 30)
+"""Seconds of a period that is no multiple of a minute; page "PutMetricAlarm"."""
+
+_HOUR, _DAY = 3600, 86_400
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """What an alarm watches for. period: seconds. needed: datapoints to alarm.
@@ -59,8 +65,8 @@ class Rule:
 
     @property
     def step(self) -> int:
-        """Seconds between evaluations: a minute, or less for a shorter period."""
-        return min(60, self.period)
+        """Seconds between evaluations: a minute, or less for a shorter period, but ten."""
+        return max(10, min(60, self.period))
 
     @property
     def looked_at(self) -> int:
@@ -84,6 +90,8 @@ def read_rule(alarm: Mapping[str, Any]) -> Rule | None:
         return None
     if not queries and not alarm.get("MetricName"):
         return None
+    if find_excess(alarm):  # of a Fairway that did not refuse it
+        return None
     periods = int(alarm.get("EvaluationPeriods") or 1)
     is_dynamo = alarm.get("Namespace") == "AWS/DynamoDB"  # these always ignore missing data
     return Rule(
@@ -94,7 +102,7 @@ def read_rule(alarm: Mapping[str, Any]) -> Rule | None:
         ),
         statistic=_name_statistic(alarm),
         unit=str(alarm.get("Unit") or ""),
-        period=find_period(queries) if queries else int(alarm.get("Period") or 60),
+        period=_read_period(alarm),
         periods=periods,
         needed=int(alarm.get("DatapointsToAlarm") or periods),
         threshold=float(alarm.get("Threshold") or 0.0),
@@ -102,6 +110,30 @@ def read_rule(alarm: Mapping[str, Any]) -> Rule | None:
         missing="ignore" if is_dynamo else str(alarm.get("TreatMissingData") or "missing"),
         queries=queries,
     )
+
+
+def _read_period(alarm: Mapping[str, Any]) -> int:
+    queries = tuple(alarm.get("Metrics") or ())
+    return find_period(queries) if queries else int(alarm.get("Period") or 60)
+
+
+def find_excess(alarm: Mapping[str, Any]) -> str | None:
+    """What is wrong with how long and how often an alarm looks; or None.
+
+    Page "PutMetricAlarm": seven days at most, one day with periods below an hour.
+    Raises ExpressionFault, ValueError or TypeError where the numbers are none.
+    """
+    period, periods = _read_period(alarm), int(alarm.get("EvaluationPeriods") or 1)
+    if period < 1 or (period % 60 and period not in HIGH_RESOLUTION):
+        allowed = ", ".join(map(str, HIGH_RESOLUTION))
+        return f"Period must be {allowed} or a multiple of 60 seconds, but is {period}"
+    most = 7 * _DAY if period >= _HOUR else _DAY
+    if not 1 <= periods <= most // period:
+        return (
+            f"EvaluationPeriods must be at least 1, and EvaluationPeriods x Period at most "
+            f"{most:,} seconds with a Period of {period}, but EvaluationPeriods is {periods:,}"
+        )
+    return None
 
 
 def _name_statistic(alarm: Mapping[str, Any]) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
 
+from fairway.cloud.control.metrics.expressions import Budget
 from fairway.cloud.control.metrics.queries import (
+    choose_reached,
     evaluate,
     read_metric,
     read_series,
@@ -24,6 +27,8 @@ from fairway.cloud.control.metrics.store import Metric
 
 Request = Mapping[str, Any]
 MOST_DATAPOINTS = 1440  # "GetMetricStatistics": in one call
+MOST_QUERIES = 500  # "GetMetricData": in one call
+MOST_PERIODS = 100_800  # "GetMetricData": datapoints in one call
 _PAGE = 500  # "ListMetrics": results in one call
 
 
@@ -79,11 +84,18 @@ class MetricAnswers:
     def get_data(self, scope: Scope, request: Request) -> dict[str, Any]:
         """GetMetricData. The newest values come first unless ScanBy says otherwise."""
         queries: list[Request] = list(request.get("MetricDataQueries") or ())
+        if len(queries) > MOST_QUERIES:
+            raise Refused(
+                "ValidationError",
+                f"The collection MetricDataQueries must not have a size greater than "
+                f"{MOST_QUERIES}.",
+            )
+        budget = Budget()
         results = []
         for query in queries:
             if returns_data(query):
                 try:
-                    results += self._answer_query(scope, request, queries, query)
+                    results += self._answer_query(scope, request, queries, query, budget)
                 except ExpressionFault as fault:
                     name = query.get("Id")
                     text = f"Error in expression '{name}': {fault}"
@@ -91,7 +103,12 @@ class MetricAnswers:
         return {"MetricDataResults": results, "Messages": []}
 
     def _answer_query(
-        self, scope: Scope, request: Request, queries: list[Request], query: Request
+        self,
+        scope: Scope,
+        request: Request,
+        queries: list[Request],
+        query: Request,
+        budget: Budget,
     ) -> list[dict[str, Any]]:
         """One result, or one for each time series of an expression that has several."""
         name = str(query.get("Id") or "")
@@ -100,7 +117,13 @@ class MetricAnswers:
         if not query.get("Expression"):
             series = read_series(self._reader, scope, query, grid)
             return [_describe_result(request, name, series.label, series)]
-        value = evaluate(self._reader, scope, queries, grid, name)
+        if grid.count > MOST_PERIODS:
+            raise ExpressionFault(
+                f"You have requested {grid.count:,} periods of {period} s, which exceeds the "
+                f"limit of {MOST_PERIODS:,}"
+            )
+        value = evaluate(self._reader, scope, queries, grid, name, budget)
+        budget.spend([value])
         label = query.get("Label")
         if isinstance(value, TimeSeries):
             return [_describe_result(request, name, str(label or name), value)]
@@ -167,10 +190,11 @@ def _describe_result(request: Request, name: str, label: str, series: TimeSeries
 
 
 def _find_period(queries: list[Request], query: Request) -> object:
-    """A query's own period; an expression's is that of the list's metrics, if they agree."""
+    """A query's own period; an expression's is that of the metrics it reaches, if they agree."""
     if not query.get("Expression"):
         return (query.get("MetricStat") or {}).get("Period")
-    periods = {str(q["MetricStat"].get("Period") or 60) for q in queries if q.get("MetricStat")}
+    reached = choose_reached(queries, str(query.get("Id") or ""))
+    periods = {str(q["MetricStat"].get("Period") or 60) for q in reached if q.get("MetricStat")}
     if len(periods) > 1:
         raise ExpressionFault(
             "The local cloud evaluates expressions over metrics of one period only, but they "
@@ -200,7 +224,7 @@ def _read_range(request: Request, period: object) -> tuple[int, int, int]:
             "The parameter Period must be 1, 5, 10, 20, 30 or a multiple of 60",
         )
     start, end = request.get("StartTime"), request.get("EndTime")
-    if start is None or end is None or start >= end:
+    if start is None or end is None or not -math.inf < start < end < math.inf:
         raise Refused(
             "InvalidParameterCombination",
             "The parameter StartTime must be less than the parameter EndTime.",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from xml.sax.saxutils import escape
 
-from fairway.cloud.control.metrics.alarms import format_time
+from fairway.cloud.control.metrics.alarms import find_excess, format_time
 from fairway.cloud.control.metrics.answers import MetricAnswers, Refused
 from fairway.cloud.control.metrics.notices import Change
 from fairway.cloud.control.metrics.queries import ALONE, check_alarm, normalize_queries
@@ -19,6 +20,9 @@ from fairway.cloud.control.metrics.watch import Announcer
 
 _EVICTION = 60.0
 _INDEX = re.compile(r"(.+?)\.member\.(\d+)(?:\.(.+))?")
+_HIGHEST = 2.0**360
+""""Values must be in the range of -2^360 to 2^360", and neither NaN nor infinite."""
+
 _TIMES = ("StartTime", "EndTime")
 
 
@@ -99,12 +103,43 @@ def _speak(name: str, answer: Callable[[Scope, Mapping[str, Any]], dict[str, Any
     return handle
 
 
+def describe_by_query(describe: Callable[..., Any]) -> Callable[..., Any]:
+    """DescribeAlarms with everything that it tells as JSON by the Query protocol too.
+
+    ministack leaves out most of an alarm there, Metrics among it.
+    """
+    from ministack.services import cloudwatch
+
+    def handle(params: Any, data: Any, is_cbor: bool, is_json: bool = False) -> Any:
+        if is_cbor or is_json:
+            return describe(params, data, is_cbor, is_json)
+        answer = describe(params, read_query(params), False, True)
+        if answer[0] != 200:
+            return describe(params, data, is_cbor, is_json)
+        found = _drop_empty(_mark_times(json.loads(answer[2]), cloudwatch._ts_iso))
+        name = "DescribeAlarms"
+        return cloudwatch._xml(
+            200, f"{name}Response", f"<{name}Result>{to_xml(found)}</{name}Result>"
+        )
+
+    return handle
+
+
+def _drop_empty(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _drop_empty(v) for k, v in value.items() if v not in (None, "")}
+    return [_drop_empty(item) for item in value] if isinstance(value, list) else value
+
+
 def _mark_times(value: Any, mark: Callable[[Any], Any], is_time: bool = False) -> Any:
     if isinstance(value, dict):
-        return {k: _mark_times(v, mark, k in ("Timestamp", "Timestamps")) for k, v in value.items()}
+        return {
+            k: _mark_times(v, mark, k.endswith(("Timestamp", "Timestamps")))
+            for k, v in value.items()
+        }
     if isinstance(value, list):
         return [_mark_times(item, mark, is_time) for item in value]
-    return mark(value) if is_time else value
+    return mark(value) if is_time and isinstance(value, (int, float)) else value
 
 
 def read_query(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -140,7 +175,7 @@ def to_xml(value: Any) -> str:
     """A document as the Query protocol writes it."""
     if isinstance(value, dict):
         return "".join(f"<{k}>{_to_element(k, v)}</{k}>" for k, v in value.items())
-    return escape(str(value))
+    return escape(str(value).lower() if isinstance(value, bool) else str(value))
 
 
 def _to_element(name: str, value: Any) -> str:
@@ -169,9 +204,9 @@ def patch_writing(clock: Callable[[], float] = time.monotonic) -> None:
             evict()
 
     def put_metric_data(params: Any, data: Any, is_cbor: bool, is_json: bool = False) -> Any:
-        space = (data if is_cbor or is_json else read_query(params)).get("Namespace") or ""
-        if str(space).startswith("AWS/"):
-            text = f"The value {space} for parameter Namespace is invalid."
+        request = data if is_cbor or is_json else read_query(params)
+        text = find_unfit(request)
+        if text:
             return cloudwatch._error(
                 "InvalidParameterValue", text, 400, use_json=is_json, use_cbor=is_cbor
             )
@@ -183,6 +218,32 @@ def patch_writing(clock: Callable[[], float] = time.monotonic) -> None:
     from ministack.services import lambda_svc
 
     lambda_svc._emit_lambda_metrics = lambda *args, **kwargs: None
+
+
+def find_unfit(request: Mapping[str, Any]) -> str | None:
+    """What PutMetricData cannot store; or None. Page "MetricDatum": values and their range."""
+    space = str(request.get("Namespace") or "")
+    if space.startswith("AWS/"):
+        return f"The value {space} for parameter Namespace is invalid."
+    for number, datum in enumerate(request.get("MetricData") or (), 1):
+        place = f"MetricData.member.{number}"
+        values = {f"{place}.Value": datum.get("Value")}
+        for name in ("Values", "Counts"):
+            items = enumerate(datum.get(name) or (), 1)
+            values |= {f"{place}.{name}.member.{n}": value for n, value in items}
+        statistics = datum.get("StatisticValues") or {}
+        values |= {f"{place}.StatisticValues.{name}": v for name, v in statistics.items()}
+        for name, value in values.items():
+            if value not in (None, "") and not _is_storable(value):
+                return f"The value {value} for parameter {name} is invalid."
+    return None
+
+
+def _is_storable(value: Any) -> bool:
+    try:
+        return abs(float(value)) <= _HIGHEST  # false for NaN
+    except (ValueError, TypeError, OverflowError):
+        return False
 
 
 def patch_alarms(announcer: Announcer) -> None:
@@ -216,6 +277,7 @@ def patch_alarms(announcer: Announcer) -> None:
         return answer
 
     cloudwatch._put_metric_alarm = put_metric_alarm
+    cloudwatch._describe_alarms = describe_by_query(cloudwatch._describe_alarms)
     cloudwatch._evaluate_alarm = lambda alarm: None
     cloudwatch._evaluate_all_alarms = lambda: None
     cloudwatch._dispatch_alarm_actions = dispatch
@@ -233,7 +295,10 @@ def find_refusal(alarm: Mapping[str, Any], account: str = "") -> str | None:
             check_alarm(alarm, account)
     except ExpressionFault as fault:
         return f"Invalid metrics list: {fault}"
-    return None
+    try:
+        return find_excess(alarm)
+    except (ExpressionFault, ValueError, TypeError, OverflowError):
+        return None  # not known yet, as in a template; or refused for what it is
 
 
 def find_early_refusal(properties: Mapping[str, Any]) -> str | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import functools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from fairway.cloud.control.metrics.series import (
     Array,
@@ -20,9 +20,15 @@ from fairway.cloud.control.metrics.series import (
     combine,
     negate,
 )
-from fairway.cloud.control.metrics.series_functions import FUNCTIONS
+from fairway.cloud.control.metrics.series_functions import FILLING, FUNCTIONS
 
 LONGEST = 2048  # characters; "MetricDataQuery" of the CloudWatch API reference
+
+MOST_SERIES = 500
+"""Time series in one list: CloudWatch takes so many queries in one request."""
+
+MOST_VALUES = 500_000
+"""Values computed for one request or alarm: about half a second, in which nothing else runs."""
 
 NOT_HERE = {
     "ANOMALY_DETECTION_BAND": "anomaly detection",
@@ -97,10 +103,53 @@ def list_functions(tree: ast.expr) -> set[str]:
     }
 
 
+def list_reached(expressions: Mapping[str, str], metrics: Iterable[str], name: str) -> set[str]:
+    """The ids that one is computed of, itself among them. Raises ExpressionFault."""
+    reached: set[str] = set()
+    waiting = [name]
+    while waiting:
+        current = waiting.pop()
+        if current in reached:
+            continue
+        reached.add(current)
+        for node in ast.walk(parse_expression(expressions.get(current, "0"))):
+            match node:
+                case ast.Name(id=word) if word.startswith("_"):
+                    waiting.append(word[1:])
+                case ast.Call(func=ast.Name(id="METRICS"), args=arguments):
+                    texts = [a.value for a in arguments if isinstance(a, ast.Constant)]
+                    waiting += (m for m in metrics if all(str(text) in m for text in texts))
+    return reached
+
+
+class Budget:
+    """How many values may still be computed."""
+
+    def __init__(self, most: int = MOST_VALUES) -> None:
+        self._most = self._left = most
+
+    def spend(self, values: Sequence[Value], width: int = 0) -> None:
+        """Before values are computed of these. width: periods of each that are filled.
+
+        Raises ExpressionFault when that is more than is left.
+        """
+        lists = [value for value in values if isinstance(value, list)]
+        times = max(map(len, lists), default=1)  # each of a list meets a series beside it
+        points = sum(len(each.points) for several in lists for each in several)
+        points += sum(len(v.points) * times for v in values if isinstance(v, TimeSeries))
+        self._left -= points + (1 + width) * times
+        if self._left < 0:
+            raise ExpressionFault(
+                f"The local cloud computes at most {self._most:,} values for one request or "
+                "alarm: take a longer period, a shorter time or fewer expressions"
+            )
+
+
 class Evaluation:
     """Evaluates expressions that may name each other.
 
-    expressions, metrics: by id; metrics read on the grid that is given.
+    expressions, metrics: by id; metrics read on the grid that is given. budget: shared
+    by the evaluations of one request.
     """
 
     def __init__(
@@ -108,7 +157,9 @@ class Evaluation:
         expressions: Mapping[str, str],
         metrics: Mapping[str, Callable[[], TimeSeries]],
         grid: Grid,
+        budget: Budget | None = None,
     ) -> None:
+        self._budget = budget or Budget()
         self._expressions = expressions
         self._metrics = metrics
         self._grid = grid
@@ -143,20 +194,25 @@ class Evaluation:
             case ast.Name(id=word):
                 return self.find(word[1:]) if word.startswith("_") else word
             case ast.UnaryOp(op=ast.USub(), operand=operand):
-                return negate(self._visit(operand))
+                found = self._visit(operand)
+                self._budget.spend([found])
+                return negate(found)
             case ast.BinOp(left=left, op=operator, right=right):
-                return combine(_OPERATORS[type(operator)], self._visit(left), self._visit(right))
+                return self._combine(operator, self._visit(left), self._visit(right))
             case ast.Compare(left=left, ops=[operator], comparators=[right]):
-                return combine(_OPERATORS[type(operator)], self._visit(left), self._visit(right))
+                return self._combine(operator, self._visit(left), self._visit(right))
             case ast.BoolOp(op=operator, values=values):
                 parts = [self._visit(value) for value in values]
-                sign = _OPERATORS[type(operator)]
-                return functools.reduce(lambda a, b: combine(sign, a, b), parts)
+                return functools.reduce(lambda a, b: self._combine(operator, a, b), parts)
             case ast.List(elts=parts):
                 return self._collect([self._visit(part) for part in parts])
             case ast.Call(func=ast.Name(id=function), args=arguments, keywords=[]):
                 return self._call(function, arguments)
         raise ExpressionFault("The expression has a form that metric math does not know")
+
+    def _combine(self, operator: ast.AST, left: Value, right: Value) -> Value:
+        self._budget.spend([left, right])
+        return combine(_OPERATORS[type(operator)], left, right)
 
     def _collect(self, parts: list[Value]) -> Array:
         found: Array = []
@@ -167,6 +223,9 @@ class Evaluation:
                 found += part
             else:
                 raise ExpressionFault("A list has time series only")
+            if len(found) > MOST_SERIES:
+                raise ExpressionFault(f"A list has at most {MOST_SERIES} time series")
+        self._budget.spend([found])
         return found
 
     def _call(self, function: str, arguments: list[ast.expr]) -> Value:
@@ -183,7 +242,8 @@ class Evaluation:
         known = FUNCTIONS.get(function)
         if known is None:
             raise ExpressionFault(f"Unknown function '{function}'")
+        self._budget.spend(values, self._grid.count if function in FILLING else 0)
         try:
             return known(self._grid, *values)
-        except TypeError:
+        except (TypeError, ValueError, OverflowError):  # the last two: an index that is no number
             raise ExpressionFault(f"{function} does not take these arguments") from None

@@ -7,6 +7,7 @@ from array import array
 from typing import Any
 
 _STEP = math.log(1.02)
+_HIGHEST = 1e280
 _ZERO = -32768
 """The bucket of zero and of what is below it; logarithms of real values never reach it."""
 
@@ -136,7 +137,7 @@ def measure_repeated(value: float, times: int) -> Measure:
 
 
 def _find_bucket(value: float) -> int:
-    return math.floor(math.log(value) / _STEP) if value > 0 else _ZERO
+    return math.floor(math.log(min(value, _HIGHEST)) / _STEP) if value > 0 else _ZERO
 
 
 def _middle(place: int) -> float:

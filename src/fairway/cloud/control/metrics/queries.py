@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from fairway.cloud.control.metrics.expressions import Evaluation
+from fairway.cloud.control.metrics.expressions import Budget, Evaluation, list_reached
 from fairway.cloud.control.metrics.reading import (
     MetricReader,
     Scope,
@@ -70,7 +70,12 @@ def read_series(reader: MetricReader, scope: Scope, query: Query, grid: Grid) ->
 
 
 def evaluate(
-    reader: MetricReader | None, scope: Scope, queries: Sequence[Query], grid: Grid, name: str
+    reader: MetricReader | None,
+    scope: Scope,
+    queries: Sequence[Query],
+    grid: Grid,
+    name: str,
+    budget: Budget | None = None,
 ) -> Value:
     """The value of one query of a list. Without a reader no metric has values.
 
@@ -80,9 +85,19 @@ def evaluate(
     def read(query: Query) -> TimeSeries:
         return read_series(reader, scope, query, grid) if reader else TimeSeries({}, "", 60)
 
-    expressions = {str(q["Id"]): str(q["Expression"]) for q in queries if q.get("Expression")}
     metrics = {str(q["Id"]): partial(read, q) for q in queries if q.get("MetricStat")}
-    return Evaluation(expressions, metrics, grid).find(name)
+    return Evaluation(_list_expressions(queries), metrics, grid, budget).find(name)
+
+
+def choose_reached(queries: Sequence[Query], name: str) -> list[Query]:
+    """The queries that one is computed of, itself among them. Raises ExpressionFault."""
+    metrics = [str(q["Id"]) for q in queries if q.get("MetricStat")]
+    reached = list_reached(_list_expressions(queries), metrics, name)
+    return [query for query in queries if str(query.get("Id")) in reached]
+
+
+def _list_expressions(queries: Sequence[Query]) -> dict[str, str]:
+    return {str(q["Id"]): str(q["Expression"]) for q in queries if q.get("Expression")}
 
 
 # --- alarms ------------------------------------------------------------------------

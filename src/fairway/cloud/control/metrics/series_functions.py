@@ -103,7 +103,10 @@ def _find_deviation(values: Sequence[float]) -> float:
     if not values:
         return math.nan
     middle = sum(values) / len(values)
-    return math.sqrt(sum((value - middle) ** 2 for value in values) / len(values))
+    try:
+        return math.sqrt(sum((value - middle) ** 2 for value in values) / len(values))
+    except OverflowError:
+        return math.nan
 
 
 _SUMMARIES: dict[str, Summary] = {
@@ -255,3 +258,8 @@ FUNCTIONS: dict[str, Function] = {
     "YEAR": _tell_time(lambda at: at.tm_year),
 }
 """Every function but METRICS, which the evaluation itself knows."""
+
+FILLING = frozenset(
+    {"DATE", "DAY", "EPOCH", "FILL", "HOUR", "MINUTE", "MONTH", "TIME_SERIES", "YEAR"}
+)
+"""Functions whose results have a value for every period."""
