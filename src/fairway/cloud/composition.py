@@ -19,6 +19,7 @@ from fairway.cloud.control import (
     function_patches,
     identity,
     inline_delivery,
+    owner,
     patches,
     recovery,
     request_keys,
@@ -343,6 +344,10 @@ class Cloud:
             "notices": [asdict(notice) for notice in self.notices.list()],
             "recorded": status.list_recorded(self._emulator),
         }
+
+    def is_owner(self, scope: Mapping[str, Any]) -> bool:
+        """Whether the account's owner signed a request without a body."""
+        return owner.is_owner(scope, self.settings)
 
     def describe_access(self) -> list[dict[str, Any]]:
         """What policies allowed since the start, for whoever wants to make one smaller."""

@@ -138,8 +138,9 @@ class PortBook:
     def _write(self, name: str, port: int) -> None:
         if self._ports.get(name) == port and self._path.exists():
             return
-        self._ports[name] = port
-        write_private(self._path, json.dumps(dict(sorted(self._ports.items())), indent=1))
+        ports = {**self._ports, name: port}
+        write_private(self._path, json.dumps(dict(sorted(ports.items())), indent=1))
+        self._ports = ports  # what could not be written is written the next time
 
 
 def open_book(directory: Path, variables: Mapping[str, str]) -> PortBook:

@@ -176,9 +176,10 @@ class Reconciler:
                 self._served[name] = served
 
     async def _open(self, name: str, served: Served) -> None:
-        label, port = self._choose_port(served)
-        wanted, keeper = self._ports.claim(label, port)
-        try:
+        label = name
+        try:  # of the port book's file too: the others are to be served
+            label, port = self._choose_port(served)
+            wanted, keeper = self._ports.claim(label, port)
             local = await self._front.open(name, served, wanted)
             if local != wanted:  # by another program: a readable port instead of the system's
                 await self._front.close(name)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import math
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 BOOK = "ports.json"
@@ -15,13 +16,15 @@ BOOK = "ports.json"
 
 _PATIENCE = 2.0
 _PAUSE = 0.005
+_DESPAIR = 60.0
+"""Seconds for which a lock that was not to be had is not waited for again."""
 
 
 def read_book(path: Path) -> dict[str, int]:
     """Names to ports, as a port book has them; empty when it is missing or damaged."""
     try:
         document = json.loads(path.read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):  # whatever another application wrote
         return {}
     if not isinstance(document, dict):
         return {}
@@ -48,8 +51,16 @@ class Reservations:
     needed; where it is None or cannot be used, nobody keeps anything: that must stop no start.
     """
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(
+        self,
+        folder: Path | None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._folder = folder
+        self._clock = clock
+        self._sleep = sleep
+        self._hopeless_until = -math.inf
 
     @contextlib.contextmanager
     def hold(self) -> Iterator[None]:
@@ -69,15 +80,18 @@ class Reservations:
             return None
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(self._folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        deadline = time.monotonic() + _PATIENCE
+        began = self._clock()
+        patience = _PATIENCE if began >= self._hopeless_until else 0.0
         while True:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return descriptor
             except BlockingIOError:
-                if time.monotonic() > deadline:  # by a process that was stopped, say
+                if self._clock() - began >= patience:  # held by a process that was stopped, say
+                    if patience:
+                        self._hopeless_until = self._clock() + _DESPAIR
                     return descriptor
-                time.sleep(_PAUSE)
+                self._sleep(_PAUSE)
             except OSError:  # some file systems have no locks
                 return descriptor
 

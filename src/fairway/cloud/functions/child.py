@@ -12,6 +12,7 @@ ends; on Linux none outlives a killed nursery either.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import json
@@ -81,9 +82,10 @@ def run_runtime(code: str, packages: str, handler: str) -> NoReturn:
     """
     arrange_path(code, packages)
     sys.argv = ["awslambdaric", handler]
-    from awslambdaric.lambda_config import LambdaConfigProvider
+    with contextlib.suppress(ImportError):  # the code may bring a client that has no such thread
+        from awslambdaric.lambda_config import LambdaConfigProvider
 
-    LambdaConfigProvider.SUPPORTED_THREADPOLLING_ENVS = frozenset()
+        LambdaConfigProvider.SUPPORTED_THREADPOLLING_ENVS = frozenset()
     runpy.run_module("awslambdaric", run_name="__main__", alter_sys=True)
     sys.exit(0)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from fairway.cloud.control.allowances import Allowance
 from fairway.cloud.control.decisions import Decisions, has_conditions
 from fairway.cloud.control.denials import Denial
 from fairway.cloud.control.identity import check_keys, remember_allowed
@@ -55,7 +56,8 @@ class World:
         self.real, self.iam, self.kms, self.sqs, self.sts = iam_evaluator, iam, kms, sqs, sts
         self.evaluator = Evaluator(iam_evaluator)
         self.slow = check_keys(iam_evaluator, iam_evaluator.enforce, self._ignore)
-        self.fast = remember_allowed(self.evaluator, self.slow)
+        self.told: list[Allowance] = []
+        self.fast = remember_allowed(self.evaluator, self.slow, self.told.append)
         self.attached = f"arn:aws:iam::{ACCOUNT}:policy/decisions-{seed}"
 
     @staticmethod
@@ -164,6 +166,24 @@ def test_what_is_remembered_decides_as_the_evaluator_does(seed: int) -> None:
             allowed += sum(world.compare() for _ in range(12))
         assert allowed > 0
         assert world.evaluator.checked > 0, "nothing was ever remembered"
+
+
+def test_what_is_remembered_is_told_each_time_with_its_key() -> None:
+    world = World(0)
+    with world.open():
+        policy = {"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
+        world.role["InlinePolicies"]["a"] = json.dumps(policy)
+        asked = (KEY_ID, "sqs:SendMessage", "sqs", REGION, QUEUES[1])
+        assert [world.fast(*asked) for _ in range(3)] == [None] * 3
+        assert world.evaluator.checked == 2
+        caller = f"arn:aws:sts::{ACCOUNT}:assumed-role/decider/f"
+        key = world.queues[1]["attributes"]["KmsMasterKeyId"]
+        each = [
+            Allowance(caller, "sqs:SendMessage", QUEUES[1]),
+            Allowance(caller, "kms:Decrypt", key),
+            Allowance(caller, "kms:GenerateDataKey", key),
+        ]
+        assert sorted(world.told, key=repr) == sorted(each * 2, key=repr)
 
 
 def test_a_changed_policy_is_another_question() -> None:

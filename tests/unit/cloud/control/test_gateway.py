@@ -46,6 +46,7 @@ class Recorder:
         self.seen: list[str] = []
         self.unsaved: str | None = None
         self.answer_type = b"application/json"
+        self.owned = True
 
     async def save(self, change: Change, touched: set[str]) -> str | None:
         self.seen.append(f"save {change.value}")
@@ -59,6 +60,9 @@ class Recorder:
 
     def describe(self) -> dict[str, Any]:
         return {"endpoint": "here"}
+
+    def is_owner(self, scope: Any) -> bool:
+        return self.owned
 
     def describe_access(self) -> list[dict[str, Any]]:
         return [{"action": "sqs:SendMessage"}]
@@ -128,6 +132,8 @@ def test_administration_is_hidden_and_status_answered() -> None:
     assert ask(recorder, "", "POST", "/_ministack/reset") == 404
     assert ask(recorder, "", "GET", "/_fairway/status") == 200
     assert ask(recorder, "", "GET", "/_fairway/access") == 200
+    recorder.owned = False
+    assert ask(recorder, "", "GET", "/_fairway/access") == 403
     assert "answer" not in recorder.seen
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import shutil
 import zipfile
 from collections.abc import Mapping
@@ -272,3 +273,19 @@ def test_a_listener_that_changes_its_scheme_is_opened_anew(tmp_path: Path) -> No
     world.settle()
     assert world.front.calls == ["open l80", "close l80", "open l80"]
     assert world.front.open_now["l80"][1] == FIRST_PORT
+
+
+def test_a_port_book_that_cannot_be_written_leaves_no_listener_unserved_for_good(
+    tmp_path: Path,
+) -> None:
+    world = World(tmp_path)
+    world.stores.listeners[(ACCOUNT, REGION, "l81")] = make_listener("l81", 81)
+    book = tmp_path / "ports.json"
+    book.mkdir()
+    world.settle()
+    assert not world.front.open_now
+    assert {notice.partition(" cannot be served")[0] for notice in world.notices} == {"l80", "l81"}
+    book.rmdir()
+    world.settle()
+    assert set(world.front.open_now) == {"l80", "l81"}
+    assert set(json.loads(book.read_text()).values()) == {FIRST_PORT, FIRST_PORT + 1}

@@ -71,12 +71,18 @@ def damage_book(folder: Path) -> None:
     (folder.parent / "a" / ".fairway" / "ports.json").write_text("{")
 
 
+def nest_book(folder: Path) -> None:
+    (folder.parent / "a" / ".fairway" / "ports.json").write_text("[" * 100_000)
+
+
 def damage_folder(folder: Path) -> None:
     shutil.rmtree(folder)
     folder.write_text("in the way")
 
 
-@pytest.mark.parametrize("damage", [damage_link, damage_target, damage_book, damage_folder])
+@pytest.mark.parametrize(
+    "damage", [damage_link, damage_target, damage_book, nest_book, damage_folder]
+)
 def test_damage_stops_nobody(tmp_path: Path, damage: object) -> None:
     make_book(tmp_path, "a").assign("web")
     assert callable(damage)
@@ -91,6 +97,37 @@ def test_without_a_home_there_are_none(tmp_path: Path) -> None:
     assert find_folder({"XDG_STATE_HOME": "/s", "HOME": "/h"}) == Path("/s/fairway/ports")
     with Reservations(None).hold():
         assert Reservations(None).list_others(tmp_path) == {}
+
+
+class Clock:
+    """Time that passes by waiting alone."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.waits = 0
+
+    def read(self) -> float:
+        return self.now
+
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+        self.waits += 1
+
+
+def test_a_lock_that_was_not_to_be_had_is_not_waited_for_each_time(tmp_path: Path) -> None:
+    clock = Clock()
+    waiting = Reservations(tmp_path, clock.read, clock.wait)
+    with Reservations(tmp_path).hold():
+        with waiting.hold():
+            first = clock.waits
+        with waiting.hold():
+            again = clock.waits
+        clock.now += 60
+        with waiting.hold():
+            later = clock.waits
+    assert first > 0
+    assert again == first
+    assert later > again
 
 
 def assign_at_once(folder: Path, name: str, start: object) -> None:

@@ -247,3 +247,35 @@ def test_a_cancelled_caller_does_not_stop_the_invocation(trial):
 
     trial.run(scenario)
     assert sum(text.startswith("REPORT") for text in trial.texts) == 3
+
+
+CLIENT = """
+import importlib, json, os, sys, urllib.request
+
+def call(path, data=None):
+    url = f"http://{os.environ['AWS_LAMBDA_RUNTIME_API']}/2018-06-01/runtime/invocation/{path}"
+    with urllib.request.urlopen(url, data) as answer:
+        return answer.headers.get("Lambda-Runtime-Aws-Request-Id"), answer.read()
+
+module, _, name = sys.argv[1].rpartition(".")
+handler = getattr(importlib.import_module(module), name)
+while True:
+    found, event = call("next")
+    call(f"{found}/response", json.dumps([handler(json.loads(event), None), __file__]).encode())
+"""
+
+
+def test_code_may_bring_a_runtime_client_of_its_own(trial):
+    """Older ones than ours have other modules: of such a one no more is asked than to run."""
+
+    async def scenario(functions):
+        function = trial.build("def handler(event, context): return event")
+        client = function.code / "awslambdaric"
+        client.mkdir()
+        (client / "__init__.py").touch()
+        (client / "__main__.py").write_text(CLIENT)
+        await functions.put(function)
+        return await functions.invoke(ARN, b'"own"'), str(client)
+
+    outcome, client = trial.run(scenario)
+    assert json.loads(outcome.payload) == ["own", f"{client}/__main__.py"]
