@@ -184,9 +184,11 @@ def _keep_quietly(report: Report, keep: Callable[[], object]) -> object:
 
 def record_release(app: App, aws: Aws, release: Release) -> None:
     """Keep what stands after a release beside the application, for plans with nobody to ask."""
+    from fairway.plan.given_code import observe_code
     from fairway.plan.observe import find_stacks, observe_stacks
 
     stacks = observe_stacks(aws, [ARTIFACTS_STACK, *find_stacks(aws, app)])
+    stacks = observe_code(aws, app.name, app.environment, stacks)
     moving = tuple(n for n, s in stacks.items() if s.status.endswith("_IN_PROGRESS"))
     when = _say_time(datetime.fromisoformat(release.started))
     record = ReleaseRecord(
@@ -236,11 +238,15 @@ def inspect_plan(plan: Plan, aws: Aws, *, drift: bool, change_set: bool) -> Plan
 
 
 def pin_plan(plan: Plan, app: App, aws: Aws) -> Plan:
-    """The plan with the account and the file that it was made for: what a saved one names."""
-    from fairway.plan.saved import digest_file
+    """The plan with the account and the file that it was made for: what a saved one names.
+
+    What the root of services says, as who accepts what, is of the application too.
+    """
+    from fairway.plan.saved import digest_files
 
     account = aws.sts.get_caller_identity()["Account"]
-    return replace(plan, account=account, file_digest=digest_file(app.root / FILE_NAME))
+    files = [place / FILE_NAME for place in (app.root, app.workspace) if place]
+    return replace(plan, account=account, file_digest=digest_files(files))
 
 
 def prepare_apply(
@@ -311,12 +317,16 @@ def observe_app(app: App, aws: Aws, survey: Survey) -> dict[str, ObservedStack]:
 
 
 def _remember(app: App) -> Mapping[str, ObservedStack]:
-    """Stacks as they stood after the last release from here; asking anew does as well."""
+    """Stacks as they stood after the last release from here; asking anew does as well.
+
+    What code runs is not remembered: others may have given it since, and no stack tells.
+    """
     try:
         record = read_last_record(_locate_records(app))
     except FairwayError:
         return {}
-    return record.stacks if record else {}
+    stacks = record.stacks if record else {}
+    return {name: replace(stack, codes={}) for name, stack in stacks.items()}
 
 
 def _observe(

@@ -37,6 +37,7 @@ def test_refused_on_a_terminal(app: Application, keys: bytes, code: int) -> None
     assert "MemorySize: 128 -> 256" in terminal.text
     terminal.write(keys)
     assert terminal.end() == code, terminal.text
+    assert "nothing was changed" in terminal.text
     assert is_changed(app)
 
 

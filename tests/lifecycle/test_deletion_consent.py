@@ -37,6 +37,11 @@ def test_destroying(app: Application) -> None:
         assert "--delete entries" in refused.err
     assert list_tables(app) == before
     assert read_page(app).endswith(" 1")
+    vain = app.fairway("destroy", "--yes", "--delete", "entries", "--delete", "entires").expect(1)
+    assert "has no 'entires' to delete in local; nothing was changed" in vain.err
+    assert "did you mean 'entries'?" in vain.err
+    idle = app.fairway("apply", "--yes", "--delete", "nope").expect(1)
+    assert "has no 'nope' to delete" in idle.err
     done = app.fairway("destroy", "--yes", "--delete", "entries").expect()
     assert "entries: 1 row is backed up as arn:aws:dynamodb:" in done.err
     assert list_tables(app) == []

@@ -27,7 +27,7 @@ def app(make_app: Callable[[str], Application]) -> Application:
     tell_seconds("first apply, cloud start included", time.monotonic() - began)
     assert "59 to create" in outcome.out
     assert "release 1 of timestamps-0" in outcome.out
-    assert "next: fairway logs" in outcome.err
+    assert "next: fairway logs --follow, fairway down" in outcome.err
     return application
 
 

@@ -70,7 +70,10 @@ def test_a_killed_holder_is_recognised(
         apply.end(signal.SIGKILL)
         pid = apply.process.pid
     assert "its process is dead" in app.fairway("unlock").expect().out
-    assert "the next apply takes it up" in app.fairway("history").expect().out
+    history = app.fairway("history").expect()
+    assert "the next apply takes it up" in history.out
+    assert "  killed  " in history.out
+    assert "killed; the next apply goes on" in app.fairway("history", "2").expect().out
     app.replace(NEVER_READY, "")
     app.replace("memory: 128MB", "memory: 256MB")
     again = app.apply()

@@ -47,4 +47,6 @@ def test_two_at_once(make_app: Callable[[str], Application]) -> None:
     assert "is abcd1234, not 00000000" in wrong.err
     app.fairway("unlock", "--break", "abcd1234").expect()
     assert "nobody" in app.fairway("unlock").expect().out
+    again = app.fairway("unlock", "--break", "abcd1234").expect()
+    assert "so there was none to break" in again.out
     app.apply()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ import pytest
 from tests.lifecycle.applications import Application, Outcome, ask, run_command, running, wait_until
 from tests.lifecycle.small import REFUSED
 from tests.unit.workspaces import write_root
+
+from fairway.apply.lock import Holder, Lock
+from fairway.apply.store import find_store
 
 pytestmark = pytest.mark.slow
 
@@ -125,13 +129,15 @@ def test_a_failure_stops_the_rest_and_the_next_goes_on(shop: Shop) -> None:
     file = shop.service("billing").file
     sound = file.read_text()
     shop.service("billing").add(REFUSED)
-    failed = shop.fairway("apply", "--yes").expect(1)
+    failed = shop.fairway("apply", "--yes", "--json").expect(1)
     assert "error: billing: Extra (" in failed.err
     assert "does not exist" in failed.err
     applied = set(list_named(failed, "applied, and staying: "))
     not_begun = set(list_named(failed, "not begun: "))
     assert applied | not_begun == set(NAMES) - {"billing"}
     assert applied, "those beside it came to their end"
+    told = json.loads(failed.out)["services"]
+    assert {name for name in NAMES if told[name]["changed"]} == applied
 
     file.write_text(sound)
     done = shop.apply()
@@ -173,6 +179,25 @@ def test_saved_plans_and_rollback_are_of_one(shop: Shop, tmp_path: Path) -> None
     shop.service("users").replace("third", "first", "src/app.py")
 
 
+def test_a_held_lock_is_broken_by_the_name_of_its_service(shop: Shop) -> None:
+    store = find_store(shop.aws())
+    assert store
+    holder = Holder("ann@desk", "desk", "another", 77, "5")
+    since = "2026-11-21T10:00:00+00:00"
+    lock = Lock("abcd1234", "shop-users", "local", "apply", since, holder)
+    assert store.create(lock.key, json.dumps(asdict(lock)).encode())
+    shop.service("users").replace("128MB", "160MB")
+    breaking = ("unlock", "--service", "users", "-e", "local", "--break", "abcd1234")
+    for verb in (("apply", "--yes"), ("apply", "--yes", "--service", "users")):
+        held = shop.fairway(*verb).expect(1)
+        assert "ann@desk is changing shop-users" in held.err
+        assert f"fairway {' '.join(breaking)}" in held.err
+    shown = shop.fairway("unlock", "--service", "users").expect()
+    assert f"next: fairway {' '.join(breaking)}" in shown.err
+    shop.fairway(*breaking).expect()
+    shop.apply()
+
+
 def test_up_takes_an_edit_to_its_service(shop: Shop, tmp_path: Path) -> None:
     shop.apply()
     code = shop.read_code()
@@ -201,7 +226,11 @@ def test_data_goes_only_by_its_service_and_name(shop: Shop) -> None:
 def test_destroy_removes_all_of_them(shop: Shop) -> None:
     shop.fairway("destroy", "--yes", "--service", "mail").expect()
     assert shop.told()["mail"]["stacks"] == {}
-    shop.fairway("destroy", "--yes", "--delete", "orders/entries").expect()
+    gone = shop.fairway("destroy", "--yes", "--delete", "orders/entries").expect()
+    for name in ("billing", "catalog", "orders", "search", "users"):
+        assert f"shop-{name} is gone from local\n" in gone.out
+    assert gone.out.count("  kept: AWS::DynamoDB::Table shop-") == 4
+    assert "next: fairway down" in gone.err
     assert all(not told["stacks"] for told in shop.told().values())
     assert set(shop.count_events()) == {"fairway-artifacts"}
     again = shop.fairway("destroy", "--yes", "--json").expect().json()

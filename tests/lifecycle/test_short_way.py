@@ -133,7 +133,8 @@ def test_no_stack_is_touched_and_a_release_is_left(app: Application) -> None:
     steps = app.fairway("history", "2", "--json").expect().json()["steps"]
     assert {"code of api", "code of worker"} <= {s["name"] for s in steps if s["ended"]}
 
-    # What runs is known: nothing is left to do, and nothing has drifted.
+    # What runs is known, also with nobody to ask: nothing is left to do, and nothing has drifted.
+    assert plan_app(load_app(app.directory), choose_here).is_empty
     assert "nothing to change" in app.apply().out
     planned = app.fairway("plan", "--drift", "--json").expect().json()
     assert (planned["empty"], planned["drift"]) == (True, [])
@@ -167,7 +168,7 @@ def test_a_rollback_takes_it_too_and_the_stack_is_right_again(app: Application) 
 def test_the_full_way_brings_the_stack_along(app: Application) -> None:
     before, keys = describe(app), tell_keys(app)
     shown = app.fairway("apply", "--yes", "--full").expect()
-    assert f"{STACK}: told of the code that its functions were given directly" in shown.out
+    assert f"also brings {STACK} up to the code that api, worker already run" in shown.out
     assert f"stack {STACK}" in shown.err
     assert describe(app) != before
     assert tell_keys(app) != keys
@@ -187,7 +188,7 @@ def test_a_change_of_more_brings_it_along_too(app: Application) -> None:
     assert has_note(app)
     app.replace("other, handler: app.handler, memory: 128MB", "other, handler: app.handler")
     shown = app.apply()
-    assert f"{STACK}: told of the code" in shown.out
+    assert f"also brings {STACK} up to the code that api, worker already run" in shown.out
     assert read_pages(app) == ["four", "four", "one"]
     assert not has_note(app)
 

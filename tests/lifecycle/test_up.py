@@ -65,6 +65,12 @@ def test_saved_code_answers_the_next_request(up: tuple[Application, Running]) ->
     process.wait_for("reloaded timestamps.py", times=4)
 
 
+def test_its_releases_are_told_as_its_own(up: tuple[Application, Running]) -> None:
+    app, _ = up
+    releases = app.fairway("history", "--json").expect().json()["releases"]
+    assert {release["kind"] for release in releases} == {"up"}
+
+
 def test_last_of_many_saves_wins(up: tuple[Application, Running]) -> None:
     app, _ = up
     url, text = app.url(), "Timestamps"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from fairway.apply.backup import BackingUp, Backup, find_filled, free_held, order_backups
-from fairway.apply.cleaning import is_due, sweep
+from fairway.apply.cleaning import clean_up
 from fairway.apply.giving_code import GivingCode
 from fairway.apply.journal import Journal, end_killed, list_journals
 from fairway.apply.lock import (
@@ -121,7 +121,8 @@ class Applying:
             raise
         release = journal.end(self._draft(journal.release.number, started, "succeeded"))
         self.ended(release)
-        self._clean_up(journal)
+        if told := clean_up(journal.store, journal.release.number, self.now()):
+            self.report(Notice(told))
         return release
 
     def _carry_out(self, journal: Journal) -> None:
@@ -133,7 +134,7 @@ class Applying:
         wanted = [s for s in self.plan.stacks if s.name != ARTIFACTS_STACK and s.template]
         pace = Pace(first=0.01, growth=2.0, stop=self.pace.stop)
         code = GivingCode(self.aws, journal, self.report, pace)
-        code.open()
+        code.open(self.plan.stacks)
         if self.plan.short_way:
             self._take_short_way(wanted, code)
         else:
@@ -325,20 +326,6 @@ class Applying:
         journal = Journal(store, self._draft(number, started, "running"), self.now)
         journal.open()
         return journal
-
-    def _clean_up(self, journal: Journal) -> None:
-        """Now and then, remove what no release needs; a failure of it is not one of the apply."""
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        if not is_due(journal.release.number):
-            return
-        try:
-            gone = sweep(journal.store, self.now())
-        except (ClientError, BotoCoreError) as error:
-            self.report(Notice(f"old archives could not be cleaned up: {error}"))
-            return
-        if gone:
-            self.report(Notice(f"removed {len(gone)} old archives and templates"))
 
     def _end(self, journal: Journal, started: datetime, outcome: Outcome, cause: str) -> None:
         """Record what went wrong; that this fails too must not hide why."""

@@ -212,10 +212,24 @@ def _back_up_queue(way: BackingUp, endangered: Endangered) -> Backup:
     url = endangered.change.physical_id or ""
     held = hold_messages(way.aws, url)
     try:
+        _require_whole(endangered, held, url)
         return _keep_messages(way, endangered, held, url.rsplit("/", 1)[-1])
     except BaseException:
         free_quietly(way.aws, held)
         raise
+
+
+def _require_whole(endangered: Endangered, held: Held, url: str) -> None:
+    """Raise DeploymentFailed for an order that cannot be read to its end, and would go with it."""
+    if not held.is_fifo or not held.left or endangered.change.keeps_old:
+        return
+    what = "1 message" if held.left == 1 else f"{held.left} messages"
+    raise DeploymentFailed(
+        f"{what} of {endangered.name} cannot be backed up, so it was not touched: SQS hands them "
+        "out only when others of their group are gone",
+        hint="let the queue be worked off, then run the same command again; if they may be lost: "
+        f"`aws sqs purge-queue --queue-url {url}`",
+    )
 
 
 def _keep_messages(way: BackingUp, endangered: Endangered, held: Held, queue: str) -> Backup:

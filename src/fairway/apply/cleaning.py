@@ -15,6 +15,7 @@ from fairway.apply.release import Release, parse_release
 from fairway.apply.store import Store
 from fairway.apply.uploading import template_key
 from fairway.bundle.artifact import artifact_key
+from fairway.errors import DeploymentFailed
 from fairway.plan.given_code import NOTES, CodeNote, parse_note
 
 KEPT = 10  # good releases of each environment
@@ -24,13 +25,32 @@ GRACE = timedelta(days=1)
 _SWEPT = ("artifacts/", "templates/", "definitions/")
 
 
+def clean_up(store: Store, number: int, now: datetime) -> str:
+    """Sweep when it is due after the release of this number; what to tell of it, if anything.
+
+    The release was made: that this fails is told, and is no failure of the apply.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    if not is_due(number):
+        return ""
+    try:
+        gone = sweep(store, now)
+    except (BotoCoreError, ClientError, DeploymentFailed) as error:
+        return f"old archives could not be cleaned up: {error}"
+    return f"removed {len(gone)} old archives and templates" if gone else ""
+
+
 def is_due(number: int) -> bool:
     """Whether a sweep belongs to the release of this number."""
     return number % EVERY == 0
 
 
 def sweep(store: Store, now: datetime, kept: int = KEPT) -> list[str]:
-    """Remove what no kept release needs; the keys that went."""
+    """Remove what no kept release needs; the keys that went.
+
+    Raises DeploymentFailed, with nothing removed, when that cannot be told of an application.
+    """
     needed = _find_needed(store, kept)
     gone = [
         key
@@ -65,11 +85,18 @@ def _find_needed(store: Store, kept: int) -> set[str]:
 
 
 def _read_notes(store: Store) -> Iterator[CodeNote]:
-    """Notes of code that functions were given past their stacks."""
+    """Notes of code that functions were given past their stacks.
+
+    Raises DeploymentFailed with the key of one that cannot be read: what it needs is not known.
+    """
     for key in store.list(NOTES):
         found = store.read(key)
-        if found is not None:
+        if found is None:
+            continue
+        try:
             yield parse_note(found.body)
+        except DeploymentFailed as error:
+            raise DeploymentFailed(f"{key}: {error.summary}", hint=error.hint) from error
 
 
 def _read(store: Store, keys: list[str]) -> Release | None:

@@ -19,6 +19,7 @@ from fairway.apply.cause import find_hint
 from fairway.apply.journal import Journal
 from fairway.apply.stack_operation import Interrupted, Pace
 from fairway.aws import Aws, explain_client_error
+from fairway.aws.endpoint import explain_no_answer
 from fairway.aws.stacks import describe_stack
 from fairway.errors import DeploymentFailed
 from fairway.events import Report, StepFinished, StepStarted
@@ -27,6 +28,7 @@ from fairway.plan.model import CodeChange, StackPlan
 from fairway.plan.short_way import find_code_key
 
 FUNCTIONS_AT_ONCE = 8
+_LATER = "the next apply tells what runs, and puts it right"
 _PATIENCE = 200  # questions about one function; with the longest pauses ten minutes
 
 
@@ -43,11 +45,11 @@ class GivingCode:
     _digests: dict[str, str] = field(default_factory=dict)
     _writing: threading.Lock = field(default_factory=threading.Lock)
 
-    def open(self) -> None:
-        """Read the note."""
+    def open(self, stacks: Sequence[StackPlan]) -> None:
+        """Read the note. stacks: of the plan, which was made knowing what functions run."""
         found = self.journal.store.read(self._key)
         if found is not None:
-            self.note, self.etag = parse_note(found.body), found.etag
+            self.note, self.etag = _take_up(parse_note(found.body), stacks), found.etag
             self._digests |= {key: digest for digest, key in self.note.archives.items()}
 
     # --- the short way -------------------------------------------------------
@@ -58,7 +60,7 @@ class GivingCode:
         Raises DeploymentFailed with the first cause; all of them then have the code again that
         they were meant to run before.
         """
-        asked = {(c.stack, c.logical_id): Given(c.function, c.before) for c in changes}
+        asked = {(c.stack, c.logical_id): Given(c.function, c.before, c.after) for c in changes}
         archives = self._name_archives(key for c in changes for key in (c.before, c.after))
         self._note(lambda note: _add(note, asked, archives))
         failure = self._give_all(changes)
@@ -122,13 +124,18 @@ class GivingCode:
     @contextmanager
     def beside(self, stack: StackPlan, parameters: Mapping[str, str]) -> Iterator[None]:
         """Around an update of a stack: its functions run, before and after, what they should."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
         self._expect(stack, parameters)
         try:
             yield
-        except DeploymentFailed as error:
+        except (BotoCoreError, ClientError, DeploymentFailed) as error:
             said = self._restore(stack)
-            error.detail = "\n".join(filter(None, (error.detail, said))) or None
-            raise
+            if not said:
+                raise
+            failed = error if isinstance(error, DeploymentFailed) else _explain_lost(error)
+            failed.detail = "\n".join(filter(None, (failed.detail, said)))
+            raise failed from error.__cause__ or error
         self._follow(stack, parameters)
 
     def _expect(self, stack: StackPlan, parameters: Mapping[str, str]) -> None:
@@ -137,9 +144,11 @@ class GivingCode:
         if not places or stack.template is None:
             return
         resources = stack.template.resources
-        keys = {find_code_key(resources.get(logical_id), parameters) for _, logical_id in places}
-        archives = self._name_archives(key for key in keys if key is not None)
-        self._note(lambda note: _add(note, {}, archives))
+        found = {place: find_code_key(resources.get(place[1]), parameters) for place in places}
+        keys = {place: key for place, key in found.items() if key is not None}
+        asked = {p: replace(self.note.functions[p], towards=key) for p, key in keys.items()}
+        archives = self._name_archives(keys.values())
+        self._note(lambda note: _add(note, asked, archives))
 
     def _follow(self, stack: StackPlan, parameters: Mapping[str, str]) -> None:
         """After an update: CloudFormation leaves code alone whose parameter it did not see change.
@@ -160,10 +169,17 @@ class GivingCode:
 
         Functions get again what they were meant to run before. Returns what came of it, in words.
         """
+        from botocore.exceptions import BotoCoreError, ClientError
+
         places = self._places_in(stack.name)
-        there = describe_stack(self.aws, stack.name) if places else None
-        if there is None or there["StackStatus"].endswith("_IN_PROGRESS"):
+        try:
+            there = describe_stack(self.aws, stack.name) if places else None
+        except (BotoCoreError, ClientError, DeploymentFailed):
+            return f"what the functions of {stack.name} run now could not be asked; {_LATER}"
+        if there is None:
             return ""
+        if there["StackStatus"].endswith("_IN_PROGRESS"):
+            return f"the functions of {stack.name} may be given older code meanwhile; {_LATER}"
         return self._give_again(places, {place: _find_name(stack, place) for place in places})
 
     def finish(self, stacks: Sequence[StackPlan], given: Mapping[str, Mapping[str, str]]) -> None:
@@ -179,7 +195,7 @@ class GivingCode:
                 key = find_code_key(body, given.get(stack.name, {}))
                 told = find_code_key(old, stack.observed.parameters)
                 if key is not None and key != told:
-                    functions[place] = replace(self.note.functions[place], key=key)
+                    functions[place] = Given(self.note.functions[place].function, key)
                     needed |= {key, told or key}  # an update that fails goes back to what was told
         archives = {d: key for d, key in self.note.archives.items() if key in needed}
         self._note(lambda note: CodeNote(functions, archives))
@@ -197,7 +213,7 @@ class GivingCode:
                 return
             etag: str | None = ""
             if not note.functions:
-                store.remove_same(self._key, self.etag)
+                etag = "" if store.remove_same(self._key, self.etag) else None
             elif self.etag:
                 etag = store.replace(self._key, dump_note(note), self.etag)
             else:
@@ -224,7 +240,7 @@ class GivingCode:
 
     def _give_again(self, places: Sequence[Place], names: Mapping[Place, str]) -> str:
         """Give functions what they were meant to run; only over code that is known to be ours."""
-        from botocore.exceptions import BotoCoreError
+        from botocore.exceptions import BotoCoreError, ClientError
 
         done, failed = [], []
         for place in places:
@@ -234,14 +250,15 @@ class GivingCode:
                     done.append(names[place])
             except (BotoCoreError, DeploymentFailed) as error:
                 failed.append(str(error))
+        try:
+            self._note(lambda note: _settle_all(note, places))
+        except (BotoCoreError, ClientError, DeploymentFailed) as error:
+            failed.append(f"the note of it ({error})")
         said = []
         if done:
             said.append(f"given the code of before again: {', '.join(done)}")
         if failed:
-            said.append(
-                f"not put back: {'; '.join(failed)}; the next apply tells what runs, and puts it "
-                "right"
-            )
+            said.append(f"not put back: {'; '.join(failed)}; {_LATER}")
         return "\n".join(said)
 
     def _settle(self, function: str, key: str, name: str, *, only_ours: bool = False) -> bool:
@@ -307,10 +324,38 @@ class GivingCode:
 
 
 def _add(note: CodeNote, asked: Mapping[Place, Given], archives: Mapping[str, str]) -> CodeNote:
-    """The note with more to ask about; what a function was meant to run stays."""
+    """The note with more to ask about; what a function was meant to run so far stays."""
     old = note.functions
-    fresh = {p: g for p, g in asked.items() if p not in old or old[p].function != g.function}
+    kept = {p for p, g in asked.items() if p in old and old[p].function == g.function}
+    fresh = {p: replace(g, key=old[p].key) if p in kept else g for p, g in asked.items()}
     return CodeNote({**old, **fresh}, {**note.archives, **archives})
+
+
+def _take_up(note: CodeNote, stacks: Iterable[StackPlan]) -> CodeNote:
+    """The note when an apply begins: what one before gave on purpose is meant to run.
+
+    That one may have been killed, or interrupted, before it could say so. Other code than it was
+    about to give is of CloudFormation, which went back to what the stack was told.
+    """
+    runs = {
+        (stack.name, logical_id): key
+        for stack in stacks
+        if stack.observed is not None
+        for logical_id, key in stack.observed.codes.items()
+    }
+    functions = {
+        place: replace(given, key=given.towards)
+        if given.towards and runs.get(place) == given.towards
+        else given
+        for place, given in note.functions.items()
+    }
+    return CodeNote(functions, note.archives)
+
+
+def _settle_all(note: CodeNote, places: Iterable[Place]) -> CodeNote:
+    """The note after functions were put back: nobody is about to give them anything."""
+    settled = {place: replace(note.functions[place], towards="") for place in places}
+    return CodeNote({**note.functions, **settled}, note.archives)
 
 
 def _drop(note: CodeNote, places: Collection[Place]) -> CodeNote:
@@ -325,6 +370,11 @@ def _name(change: CodeChange) -> str:
 def _explain(name: str, error: Exception) -> DeploymentFailed:
     reason = explain_client_error(error)
     return DeploymentFailed(f"{name} could not be given its code: {reason}", hint=find_hint(reason))
+
+
+def _explain_lost(error: Exception) -> DeploymentFailed:
+    told = explain_no_answer(error)
+    return DeploymentFailed(told.summary, hint=told.hint, detail=told.detail)
 
 
 def _find_name(stack: StackPlan, place: Place) -> str:

@@ -159,9 +159,10 @@ def break_lock(store: Store, app: str, environment: str, identity: str) -> Lock 
     return held.lock
 
 
-def tell_break(lock: Lock) -> str:
-    """The command that breaks a lock."""
-    return f"fairway unlock -e {lock.environment} --break {lock.id}"
+def tell_break(lock: Lock, service: str = "") -> str:
+    """The command that breaks a lock; service: which one's, to be run in its root."""
+    which = f" --service {service}" if service else ""
+    return f"fairway unlock{which} -e {lock.environment} --break {lock.id}"
 
 
 def explain_lock(lock: Lock, now: datetime) -> LockHeld:

@@ -21,7 +21,7 @@ from fairway.compile.template import (
 from fairway.plan.model import Action, Plan
 
 Outcome = Literal["running", "succeeded", "failed", "interrupted"]
-Kind = Literal["apply", "destroy", "rollback", "promote"]
+Kind = Literal["apply", "up", "destroy", "rollback", "promote"]
 
 # Parameter sources by the name that they are stored under.
 _SOURCES: dict[str, type[ParameterSource]] = {

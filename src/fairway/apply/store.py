@@ -136,15 +136,18 @@ class Store:
                     Delete={"Objects": versions[start : start + _AT_ONCE], "Quiet": True},
                 )
 
-    def remove_same(self, key: str, etag: str) -> None:
-        """Remove the object that was read, and no other."""
+    def remove_same(self, key: str, etag: str) -> bool:
+        """Remove the object that was read, and no other; whether that, or none, was there."""
         from botocore.exceptions import ClientError
 
         try:
             self.aws.s3.delete_object(Bucket=self.bucket, Key=key, IfMatch=etag)
         except ClientError as error:
-            if error.response["ResponseMetadata"]["HTTPStatusCode"] not in _LOST:
+            status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+            if status not in _LOST:
                 raise
+            return status == 404  # also what a removal meets whose answer was lost
+        return True
 
     def _put(self, key: str, body: bytes, **condition: Any) -> str | None:
         from botocore.exceptions import ClientError

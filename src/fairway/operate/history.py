@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from fairway.apply import Release
 from fairway.apply.journal import Step, list_journals, read_journal
-from fairway.apply.lock import HeldLock, read_lock
+from fairway.apply.lock import HeldLock, is_alive, read_lock
 from fairway.apply.release import list_releases, read_release
 from fairway.apply.store import Store, find_store
 from fairway.aws import Aws
@@ -36,6 +36,7 @@ def read_history(app: App, aws: Aws, most: int) -> History:
     store = find_store(aws)
     if store is None:
         return History((), None, None)
+    lock = read_lock(store, app.name, app.environment)
     done, unfinished = list_journals(store, app.name, app.environment)
     newest = sorted([*done, *unfinished], reverse=True)[:most]
     begun = set(unfinished)
@@ -48,12 +49,24 @@ def read_history(app: App, aws: Aws, most: int) -> History:
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         releases = tuple(r for r in pool.map(read, newest) if r is not None)
-    return History(
-        releases,
-        find_current(releases),
-        read_lock(store, app.name, app.environment),
-        len(done) + len(unfinished) - len(newest),
-    )
+    if begun and (lock is None or not is_alive(lock.lock.holder)):
+        lock = read_lock(store, app.name, app.environment)  # one that began only now has it
+    more = len(done) + len(unfinished) - len(newest)
+    return History(releases, find_current(releases), lock, more)
+
+
+def find_killed(history: History) -> frozenset[int]:
+    """Releases that were begun, and that nobody is at any more; the next apply ends them."""
+    running = {r.number for r in history.releases if r.outcome == "running"}
+    if history.lock is not None and is_alive(history.lock.lock.holder):
+        running -= {max(running, default=0)}  # one at a time holds the lock
+    return frozenset(running)
+
+
+def may_go_back(history: History) -> bool:
+    """Whether a rollback may find its release: a good one before what was done last."""
+    good = [release.is_good for release in history.releases]
+    return history.more > 0 or any(good[1:])
 
 
 def find_current(releases: Sequence[Release]) -> int | None:

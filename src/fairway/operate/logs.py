@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -72,16 +73,19 @@ def follow_lines(query: LogQuery, wait: Callable[[], bool]) -> Iterator[LogLine]
 def _read_events(query: LogQuery) -> Iterator[tuple[str, LogLine]]:
     for source in list(query.sources):  # who asked may change them meanwhile
         logs = source.aws.logs
+        alike: Counter[str] = Counter()
         arguments: dict[str, Any] = {"logGroupName": source.group, "startTime": query.start_ms}
         if query.pattern:
             arguments["filterPattern"] = query.pattern
         try:
             pages = logs.get_paginator("filter_log_events").paginate(**arguments)
             for page in pages:
-                for position, event in enumerate(page["events"]):
+                for event in page["events"]:
                     text, time = event.get("message", "").rstrip("\n"), event.get("timestamp", 0)
-                    stream = event.get("logStreamName", "")
-                    event_id = event.get("eventId") or f"{stream}/{time}/{position}/{text}"
+                    same = f"{event.get('logStreamName', '')}/{time}/{text}"
+                    alike[same] += 1
+                    # Its number among equals, not its place in the answer: that moves with `start`.
+                    event_id = event.get("eventId") or f"{same}/{alike[same]}"
                     yield (
                         f"{source.group} {event_id}",
                         LogLine(source.label, text, timestamp_ms=time),

@@ -66,11 +66,18 @@ def require_promotable(source: str, target: str) -> None:
 def define_target(source: App, definition: str, there: App) -> App:
     """The application of a released definition, as another environment sees it.
 
-    there: that environment as the file has it today, which says how it is reached: that is no
-    part of what was released.
+    there: that environment as the file has it today, which says where it is, how it is reached
+    and whose consent it needs: that is no part of what was released.
     """
     released = define_text(definition, source.root, there.environment).require_app()
-    return replace(released, account=there.account, profile=there.profile, role=there.role)
+    return replace(
+        released,
+        region=there.region,
+        account=there.account,
+        profile=there.profile,
+        role=there.role,
+        approve=there.approve,
+    )
 
 
 def plan_promotion(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 import json
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fairway.apply import Provenance, Release
+from fairway.apply.journal import list_journals
 from fairway.apply.release import StackRecord, read_release, read_source
 from fairway.apply.store import Store, find_store
 from fairway.apply.uploading import template_key
@@ -40,6 +42,7 @@ def plan_rollback(
 ) -> tuple[Plan, Provenance]:
     """plan: back to a release, or to the good one before the one that runs.
 
+    What a later apply left half done counts as the one that runs: the newest good one is before it.
     The stacks of data stay as they are unless with_data; a notice says when the release had
     them otherwise. Nothing is compiled and nothing is built. Raises FairwayError when there is
     no such release, or not all of it any more.
@@ -47,22 +50,12 @@ def plan_rollback(
     store = find_store(aws)
     if store is None:
         raise _refuse(app, number)
-    release = _choose(store, app, number)
     observed = observe_stacks(aws, [ARTIFACTS_STACK, *find_stacks(aws, app)])
     observed = observe_code(aws, app.name, app.environment, observed, report)
-    latest = next(read_good(store, app.name, app.environment), release)
-    templates = _gather_templates(store, release, latest, observed, with_data=with_data)
-    _check_outputs(templates, release)
+    going = GoingBack(store, app, aws, observed, with_data)
+    release, plan = going.choose(number)
     if not with_data:
-        _tell_changed_data(release, latest, report)
-    artifacts = [_find_artifact(store, n, d, release) for n, d in release.artifacts.items()]
-    plan = plan_changes(
-        app,
-        Templates(tuple(templates), ()),
-        artifacts,
-        observed,
-        find_prefix_list=lambda service: find_prefix_list(aws, service),
-    )
+        _tell_changed_data(release, going.find_latest(release), report)
     definition = store.read(f"definitions/{release.definition}.yml") if release.definition else None
     return plan, replace(
         provenance,
@@ -73,25 +66,78 @@ def plan_rollback(
     )
 
 
-def _choose(store: Store, app: App, number: int | None) -> Release:
-    if number is None:
-        good = list(itertools.islice(read_good(store, app.name, app.environment), 2))
+@dataclass(frozen=True)
+class GoingBack:
+    """One rollback: what is there, and what going back to a release would do to it."""
+
+    store: Store
+    app: App
+    aws: Aws
+    observed: dict[str, ObservedStack]
+    with_data: bool
+
+    def choose(self, number: int | None) -> tuple[Release, Plan]:
+        """The release of this number, else the good one before what runs; and the plan to it."""
+        if number is None:
+            return self._choose_earlier()
+        release = read_release(self.store, self.app.name, self.app.environment, number)
+        if release is None:
+            raise _refuse(self.app, number)
+        if not release.is_good:
+            what = "removed the application" if release.kind == "destroy" else release.outcome
+            where = f"{self.app.name} in {self.app.environment}"
+            raise FairwayError(
+                f"release {number} of {where} cannot be gone back to: {what}",
+                hint="choose one that succeeded: `fairway history`",
+            )
+        return release, self.plan(release)
+
+    def _choose_earlier(self) -> tuple[Release, Plan]:
+        """The newest good one, when what was begun after it left something else; or the one before.
+
+        An apply that failed, or was interrupted or killed, may have changed parts, or nothing.
+        """
+        good = list(itertools.islice(self._read_good(), 2))
+        if good and self._find_last_number() > good[0].number:
+            plan = self.plan(good[0])
+            if not plan.is_empty:
+                return good[0], plan
         if len(good) < 2:
             raise FairwayError(
-                f"{app.name} has no earlier good release in {app.environment}",
+                f"{self.app.name} has no earlier good release in {self.app.environment}",
                 hint="`fairway history` lists all of them",
             )
-        return good[1]
-    release = read_release(store, app.name, app.environment, number)
-    if release is None:
-        raise _refuse(app, number)
-    if not release.is_good:
-        what = "removed the application" if release.kind == "destroy" else release.outcome
-        raise FairwayError(
-            f"release {number} of {app.name} in {app.environment} cannot be gone back to: {what}",
-            hint="choose one that succeeded: `fairway history`",
+        return good[1], self.plan(good[1])
+
+    def find_latest(self, release: Release) -> Release:
+        """The newest good release; the one given where there is none."""
+        return next(self._read_good(), release)
+
+    def plan(self, release: Release) -> Plan:
+        """What going back to a release changes."""
+        latest = self.find_latest(release)
+        templates = _gather_templates(
+            self.store, release, latest, self.observed, with_data=self.with_data
         )
-    return release
+        _check_outputs(templates, release)
+        artifacts = [
+            _find_artifact(self.store, n, d, release) for n, d in release.artifacts.items()
+        ]
+        return plan_changes(
+            self.app,
+            Templates(tuple(templates), ()),
+            artifacts,
+            self.observed,
+            find_prefix_list=lambda service: find_prefix_list(self.aws, service),
+        )
+
+    def _read_good(self) -> Iterator[Release]:
+        return read_good(self.store, self.app.name, self.app.environment)
+
+    def _find_last_number(self) -> int:
+        """The newest number, also of an apply that was killed."""
+        done, killed = list_journals(self.store, self.app.name, self.app.environment)
+        return max([*done, *killed], default=0)
 
 
 def _refuse(app: App, number: int | None) -> FairwayError:

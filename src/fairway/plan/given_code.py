@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 
 from fairway.aws import Aws, explain_client_error
 from fairway.compile.artifacts import STACK_NAME as ARTIFACTS_STACK
@@ -28,10 +28,15 @@ Place = tuple[str, str]  # a stack's name and a logical id
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A function by its name in Lambda, and the archive that it was meant to run last."""
+    """A function by its name in Lambda, and the archive that it was meant to run last.
+
+    towards: the archive that an apply is about to give it; what it runs is as meant then too, so
+    that nobody takes back what an apply gave that was interrupted. Empty when that is settled.
+    """
 
     function: str
     key: str
+    towards: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,7 @@ def list_notes(aws: Aws, bucket: str) -> list[str]:
 def dump_note(note: CodeNote) -> bytes:
     """The note as it is stored."""
     functions = [
-        {"stack": stack, "logical_id": logical_id, "function": given.function, "key": given.key}
+        {"stack": stack, "logical_id": logical_id, **asdict(given)}
         for (stack, logical_id), given in sorted(note.functions.items())
     ]
     content = {"format": FORMAT, "functions": functions, "archives": dict(note.archives)}
@@ -64,19 +69,28 @@ def dump_note(note: CodeNote) -> bytes:
 
 
 def parse_note(body: bytes) -> CodeNote:
-    """The note from what is stored. Raises DeploymentFailed when a later Fairway wrote it."""
-    content = json.loads(body)
-    if content["format"] != FORMAT:
+    """The note from what is stored. Raises DeploymentFailed when it cannot be read."""
+    try:
+        content = json.loads(body)
+        if content["format"] != FORMAT:
+            raise DeploymentFailed(
+                "a later Fairway gave functions their code directly, and noted it in a way that "
+                "this one cannot read",
+                hint="use that version",
+            )
+        functions = {
+            (item["stack"], item["logical_id"]): Given(
+                item["function"], item["key"], item.get("towards", "")
+            )
+            for item in content["functions"]
+        }
+        return CodeNote(functions, dict(content["archives"]))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DeploymentFailed(
-            "a later Fairway gave functions their code directly, and noted it in a way that this "
-            "one cannot read",
-            hint="use that version",
-        )
-    functions = {
-        (item["stack"], item["logical_id"]): Given(item["function"], item["key"])
-        for item in content["functions"]
-    }
-    return CodeNote(functions, content["archives"])
+            "the note of the code that functions were given directly cannot be read",
+            hint=f"the bucket keeps its versions: put the last good one below {NOTES} back",
+            detail=f"{type(error).__name__}: {error}",
+        ) from error
 
 
 def observe_code(
@@ -101,7 +115,8 @@ def observe_code(
     for (stack, logical_id), digest in _ask_for_code(aws, live).items():
         key = note.archives.get(digest, f"{UNKNOWN_CODE}{digest}")
         codes.setdefault(stack, {})[logical_id] = key
-        if key != live[stack, logical_id].key:
+        given = live[stack, logical_id]
+        if key not in (given.key, given.towards):
             report(Notice(f"{logical_id} of {stack} runs other code than it was given last"))
     return {name: replace(one, codes=codes.get(name, {})) for name, one in observed.items()}
 

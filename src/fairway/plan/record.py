@@ -108,7 +108,7 @@ def read_last_record(directory: Path) -> ReleaseRecord | None:
     """
     files = _list_files(directory)
     mark = directory / _MARK
-    unended = mark.read_text() if mark.is_file() else ""
+    unended = mark.read_text(errors="replace") if mark.is_file() else ""
     if files:
         return replace(_read_record(files[-1]), unended=unended)
     return ReleaseRecord(0, "", "", "", "", {}, unended=unended) if unended else None
@@ -127,7 +127,7 @@ def _read_record(file: Path) -> ReleaseRecord:
             outcome=content.get("outcome", "succeeded"),
             moving=tuple(content.get("moving", ())),
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise FairwayError(
             f"the record of the last release cannot be read: {file}",
             hint="remove the file; the plan is then compared with the release before it",

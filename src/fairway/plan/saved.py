@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -157,9 +157,10 @@ def _say_way(value: Any) -> str:
     return "yes" if value else "no"
 
 
-def digest_file(file: Path) -> str:
-    """sha256 of a file, in hex."""
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+def digest_files(files: Sequence[Path]) -> str:
+    """sha256 of a file, in hex; of several, that of theirs, in order."""
+    found = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+    return found[0] if len(found) == 1 else _digest(found)
 
 
 def _check_form(content: Any, file: Path) -> SavedPlan:

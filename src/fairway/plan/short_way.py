@@ -47,18 +47,37 @@ def take_full_way(plan: Plan) -> Plan:
 def describe_way(plan: Plan) -> str | None:
     """What is out of the ordinary about the way that a plan takes, in a sentence."""
     if plan.short_way:
-        names = list(dict.fromkeys(c.component for c in plan.short_way))
-        more = len(names) - _MOST_NAMES
-        who = ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+        who = _list_names(change.component for change in plan.short_way)
         one = len(plan.short_way) == 1
         return (
             f"code only: {who} {'is' if one else 'are'} given {'its' if one else 'their'} new code "
             "directly; the stack follows with the next full apply (--full: now)"
         )
-    lagging = [stack.name for stack in plan.stacks if stack.lags]
-    if lagging and not plan.is_empty:
-        return f"{', '.join(lagging)}: told of the code that its functions were given directly"
-    return None
+    lagging = {stack.name: list(_find_ahead(stack)) for stack in plan.stacks if stack.lags}
+    names = [name for ahead in lagging.values() for name in ahead]
+    if plan.is_empty or not names:
+        return None
+    stacks = ", ".join(stack for stack, ahead in lagging.items() if ahead)
+    verb = "runs" if len(names) == 1 else "run"
+    return f"also brings {stacks} up to the code that {_list_names(names)} already {verb}"
+
+
+def _find_ahead(stack: StackPlan) -> Iterator[str]:
+    """Components whose functions run already what their stack is about to be told."""
+    if stack.template is None or stack.observed is None:
+        return
+    for change in stack.changes:
+        wanted = find_code_key(stack.template.resources.get(change.logical_id), stack.parameters)
+        runs = stack.observed.codes.get(change.logical_id)
+        body = stack.observed.template.get("Resources", {}).get(change.logical_id)
+        if runs == wanted is not None and find_code_key(body, stack.observed.parameters) != runs:
+            yield change.component
+
+
+def _list_names(found: Iterable[str]) -> str:
+    names = list(dict.fromkeys(found))
+    more = len(names) - _MOST_NAMES
+    return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 def find_code_key(body: Any, parameters: Mapping[str, str | Unknown]) -> str | None:

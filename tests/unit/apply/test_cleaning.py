@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
 from tests.unit.apply.fakes import BEGAN, make_store
 from tests.unit.apply.test_journal import make_release
 
-from fairway.apply.cleaning import GRACE, is_due, sweep
+from fairway.apply.cleaning import GRACE, clean_up, is_due, sweep
 from fairway.apply.journal import Journal
 from fairway.apply.release import StackRecord, write_release
+from fairway.errors import DeploymentFailed
 from fairway.plan.given_code import CodeNote, Given, dump_note, note_key
 
 
@@ -48,6 +50,28 @@ def test_sweep() -> None:
     assert not set(gone) & s3.objects.keys()
     assert {f"releases/shop/prod/00000{n}.json" for n in range(1, 6)} <= s3.objects.keys()
     assert sweep(store, now, kept=2) == []
+
+
+@pytest.mark.parametrize("body", [b'{"format": 2}', b"not json"])
+def test_while_a_note_cannot_be_read_nothing_goes(body: bytes) -> None:
+    store, s3 = make_store()
+    s3.objects["artifacts/old.zip"] = b"zip"
+    s3.objects[note_key("other", "poc")] = body
+    before = dict(s3.objects)
+    with pytest.raises(DeploymentFailed, match=r"^code/other/poc\.json: "):
+        sweep(store, BEGAN + 2 * GRACE)
+    told = clean_up(store, 10, BEGAN + 2 * GRACE)
+    assert told.startswith("old archives could not be cleaned up: code/other/poc.json: ")
+    assert s3.objects == before
+
+
+def test_cleaning_up_tells_what_went() -> None:
+    store, s3 = make_store()
+    s3.objects["artifacts/old.zip"] = b"zip"
+    assert clean_up(store, 9, BEGAN + 2 * GRACE) == ""
+    assert clean_up(store, 10, BEGAN + 2 * GRACE) == "removed 1 old archives and templates"
+    assert clean_up(store, 20, BEGAN + 2 * GRACE) == ""
+    assert not s3.objects
 
 
 def test_when() -> None:

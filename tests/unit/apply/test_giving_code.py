@@ -97,6 +97,19 @@ class FakeLambda:
         self.runs[FunctionName] = S3Key
 
 
+@dataclass
+class FakeStacks:
+    """Stacks that all have one status; refuses: what asking for one raises."""
+
+    status: str = "UPDATE_ROLLBACK_COMPLETE"
+    refuses: Exception | None = None
+
+    def describe(self, StackName: str) -> dict[str, Any]:
+        if self.refuses is not None:
+            raise self.refuses
+        return {"Stacks": [{"StackStatus": self.status}]}
+
+
 class World:
     """An apply on its way: a bucket with archives, functions, and what is told."""
 
@@ -105,10 +118,8 @@ class World:
         for key in ("a", "b", "c"):
             self.s3.objects[key] = key.encode()
         self.lambda_ = FakeLambda(runs)
-        self.stacks = SimpleNamespace(status="UPDATE_ROLLBACK_COMPLETE")
-        cloudformation = SimpleNamespace(
-            describe_stacks=lambda StackName: {"Stacks": [{"StackStatus": self.stacks.status}]}
-        )
+        self.stacks = FakeStacks()
+        cloudformation = SimpleNamespace(describe_stacks=self.stacks.describe)
         self.aws = cast(
             "Aws",
             SimpleNamespace(s3=self.s3, lambda_=self.lambda_, cloudformation=cloudformation),
@@ -116,14 +127,14 @@ class World:
         self.told: list[Event] = []
         self.number = 0
 
-    def start(self) -> GivingCode:
+    def start(self, *stacks: StackPlan) -> GivingCode:
         self.number += 1
         store = Store(self.aws, "bucket")
         self.journal = Journal(store, make_release(self.number), lambda: BEGAN)
         self.journal.open()
         pace = Pace(first=0, longest=0)
         code = GivingCode(self.aws, self.journal, self.told.append, pace)
-        code.open()
+        code.open(stacks)
         return code
 
     @property
@@ -181,7 +192,7 @@ def test_the_note_is_there_before_any_code_is_given() -> None:
     world.lambda_.on_update = lambda name: seen.append(world.note)
     world.start().give([change("api")])
     assert seen == [
-        CodeNote({(STACK, "Api"): Given("api-1", "a")}, {digest("a"): "a", digest("b"): "b"})
+        CodeNote({(STACK, "Api"): Given("api-1", "a", "b")}, {digest("a"): "a", digest("b"): "b"})
     ]
 
 
@@ -259,6 +270,113 @@ def test_an_apply_that_was_killed_between_two_is_carried_on() -> None:
     assert world.lambda_.updates == [("worker-1", "b")]
 
 
+def run_observed(world: World, stack: StackPlan) -> StackPlan:
+    """The plan of a stack, knowing what its functions run."""
+    assert stack.observed
+    codes = observe(world)[STACK].codes
+    return replace(stack, observed=replace(stack.observed, codes=codes))
+
+
+def fail_update(
+    world: World, stack: StackPlan, wanted: str, why: BaseException | None = None, **runs: str
+) -> DeploymentFailed:
+    """An update that ends badly; runs: what its functions run then."""
+    code = world.start(run_observed(world, stack))
+
+    def update() -> None:
+        with code.beside(stack, {"Code": wanted}):
+            world.lambda_.runs.update(runs)
+            raise why or DeploymentFailed("a bucket is missing")
+
+    with pytest.raises(DeploymentFailed) as failed:
+        update()
+    return failed.value
+
+
+def begin_to_give(world: World, *components: str, before: str, after: str) -> None:
+    """An apply that is interrupted when all but the last function have their code."""
+    code = world.start()
+
+    def interrupt(name: str) -> None:
+        if name == f"{components[-1]}-1":
+            raise Interrupted
+
+    world.lambda_.on_update = interrupt
+    with pytest.raises(Interrupted):
+        code.give([change(name, before, after) for name in components])
+    world.lambda_.on_update = lambda name: None
+    world.lambda_.busy.clear()
+
+
+def test_after_an_interruption_a_failed_update_leaves_the_code_that_was_given() -> None:
+    world = World(**{"api-1": "a", "worker-1": "a"})
+    begin_to_give(world, "api", "worker", before="a", after="b")
+    world.lambda_.runs |= {"api-1": "b", "worker-1": "b"}  # that one came through all the same
+    world.told.clear()
+    stack = make_stack("a", "c", "Api", "Worker")
+    failed = fail_update(world, stack, "c", **{"api-1": "a", "worker-1": "a"})
+    assert not [event for event in world.told if isinstance(event, Notice)]  # it ran as given
+    assert world.lambda_.runs == {"api-1": "b", "worker-1": "b"}
+    assert failed.detail == "given the code of before again: Api, Worker"
+
+
+def test_after_an_interruption_a_failed_short_way_goes_back_one_step_only() -> None:
+    world = World(**{"api-1": "a", "worker-1": "a"})
+    begin_to_give(world, "api", "worker", before="a", after="b")
+    world.lambda_.runs |= {"api-1": "b"}
+    stack = run_observed(world, make_stack("a", "c", "Api", "Worker"))
+    assert stack.observed
+    assert stack.observed.codes == {"Api": "b", "Worker": "a"}
+    code = world.start(stack)
+    world.lambda_.refuses["worker-1"] = fail("AccessDeniedException", 403)
+    with pytest.raises(DeploymentFailed):
+        code.give([change("api", "b", "c"), change("worker", "a", "c")])
+    assert world.lambda_.runs == {"api-1": "b", "worker-1": "a"}
+
+
+def test_a_kill_after_an_update_leaves_what_it_gave() -> None:
+    world = World(**{"api-1": "a"})
+    code = world.start()
+    code.give([change("api")])
+    code.finish([make_stack("a", "b", "Api")], {STACK: {"Code": "b"}})
+    way = world.start().beside(make_stack("a", "c", "Api"), {"Code": "c"})
+    way.__enter__()
+    world.lambda_.runs["api-1"] = "c"  # and never left
+    world.s3.objects["d"] = b"d"
+    fail_update(world, make_stack("c", "d", "Api"), "d")
+    assert world.lambda_.runs == {"api-1": "c"}
+
+
+def test_what_was_put_back_is_settled() -> None:
+    world = World(**{"api-1": "a", "worker-1": "a"})
+    code = world.start()
+    world.lambda_.refuses["worker-1"] = fail("AccessDeniedException", 403)
+    with pytest.raises(DeploymentFailed):
+        code.give([change("api"), change("worker")])
+    assert world.note is not None
+    assert {given.towards for given in world.note.functions.values()} == {""}
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_an_update_of_which_no_answer_came_is_no_end_for_the_functions(there: bool) -> None:
+    world = World(**{"api-1": "a"})
+    code = world.start()
+    code.give([change("api")])
+    code.finish([make_stack("a", "b", "Api")], {STACK: {"Code": "b"}})
+    stack = make_stack("a", "c", "Api")
+    if not there:
+        world.stacks.refuses = fail("ExpiredToken", 403)
+    failed = fail_update(world, stack, "c", fail("Throttling", 400), **{"api-1": "a"})
+    assert failed.summary == "a request was refused: Throttling"
+    assert world.lambda_.runs == {"api-1": "b" if there else "a"}
+    assert failed.detail == (
+        "given the code of before again: Api"
+        if there
+        else "what the functions of shop-prod-app run now could not be asked; the next apply "
+        "tells what runs, and puts it right"
+    )
+
+
 def test_a_lost_answer_is_no_failure() -> None:
     world = World(**{"api-1": "a"})
 
@@ -293,18 +411,6 @@ def test_after_an_update_the_stack_tells_what_runs() -> None:
     code.finish([stack], {STACK: {"Code": "a"}})
     assert world.note is None
     assert observe(world)[STACK].codes == {}
-
-
-def fail_update(world: World, stack: StackPlan, wanted: str, **runs: str) -> DeploymentFailed:
-    """An update that ends badly; runs: what its functions run then."""
-    code = world.start()
-    try:
-        with code.beside(stack, {"Code": wanted}):
-            world.lambda_.runs.update(runs)
-            raise DeploymentFailed("a bucket is missing")
-    except DeploymentFailed as error:
-        return error
-    raise AssertionError("the error was swallowed")
 
 
 def test_after_an_update_that_failed_the_newest_code_is_given_again() -> None:
@@ -347,7 +453,12 @@ def test_what_is_not_ours_to_restore_stays(why: str) -> None:
     before = dict(world.lambda_.runs)
     failed = fail_update(world, make_stack("a", "b", "Api"), "b")
     assert world.lambda_.runs == before
-    assert failed.detail is None
+    assert failed.detail == (
+        "the functions of shop-prod-app may be given older code meanwhile; the next apply tells "
+        "what runs, and puts it right"
+        if why == "moving"
+        else None
+    )
 
 
 def test_the_note_goes_when_functions_are_given_what_their_stack_says() -> None:
@@ -379,6 +490,17 @@ def test_who_lost_the_lock_writes_no_note() -> None:
     assert world.lambda_.updates == []
 
 
+def test_who_lost_the_lock_removes_no_note() -> None:
+    world = World(**{"api-1": "a"})
+    code = world.start()
+    code.give([change("api")])
+    of_another = json.dumps({"format": 1, "functions": [], "archives": {}}).encode()
+    world.s3.objects[NOTE] = of_another
+    with pytest.raises(DeploymentFailed, match="somebody broke the lock"):
+        code.finish([make_stack("b", "b", "Api")], {STACK: {"Code": "b"}})
+    assert world.s3.objects[NOTE] == of_another
+
+
 def test_what_could_not_be_put_back_is_not_begun() -> None:
     world = World(**{"api-1": "a"})
     del world.s3.objects["a"]
@@ -391,3 +513,16 @@ def test_what_could_not_be_put_back_is_not_begun() -> None:
 def test_a_note_of_a_later_version_is_refused() -> None:
     with pytest.raises(DeploymentFailed, match="a later Fairway"):
         parse_note(b'{"format": 2}')
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"format": 1}', b"\xff"])
+def test_a_note_that_cannot_be_read_is_refused(body: bytes) -> None:
+    with pytest.raises(DeploymentFailed, match="cannot be read") as refused:
+        parse_note(body)
+    assert refused.value.hint
+
+
+def test_a_note_of_before_is_read() -> None:
+    function = {"stack": STACK, "logical_id": "Api", "function": "api-1", "key": "a"}
+    body = json.dumps({"format": 1, "functions": [function], "archives": {}}).encode()
+    assert parse_note(body) == CodeNote({(STACK, "Api"): Given("api-1", "a")}, {})

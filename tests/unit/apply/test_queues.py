@@ -61,10 +61,12 @@ def endanger(url: str, name: str = "jobs", action: Action = Action.DELETE) -> En
     )
 
 
-def back_up(fake: FakeAws, url: str, *, try_restore: bool = True) -> Backup:
+def back_up(
+    fake: FakeAws, url: str, *, try_restore: bool = True, action: Action = Action.DELETE
+) -> Backup:
     store = Store(fake.aws, "artifacts")
     way = BackingUp(store, "shop-prod-7", Pace(first=0, longest=0), try_restore)
-    backup = way.back_up(endanger(url))
+    backup = way.back_up(endanger(url, action=action))
     assert backup is not None
     return backup
 
@@ -144,7 +146,14 @@ def test_a_group_hands_out_no_more_than_its_first(fake: FakeAws) -> None:
         fake.send(url, f"a{n}", MessageGroupId="a", MessageDeduplicationId=f"a{n}")
     for n in range(3):
         fake.send(url, f"b{n}", MessageGroupId="b", MessageDeduplicationId=f"b{n}")
-    backup = back_up(fake, url)
+    with pytest.raises(DeploymentFailed, match="4 messages of jobs cannot be backed up") as refused:
+        back_up(fake, url)
+    assert refused.value.hint is not None
+    assert refused.value.hint.endswith(f"`aws sqs purge-queue --queue-url {url}`")
+    assert len(fake.list_visible(url)) == 17
+    assert fake.s3.objects == {}
+    # One that stays in the account beside the new one loses nothing.
+    backup = back_up(fake, url, action=Action.REPLACE)
     kept = [line["send"]["MessageBody"] for line in read_backup(fake, backup)]
     assert kept == [*(f"a{n}" for n in range(10)), "b0", "b1", "b2"]
     assert backup.tried

@@ -1,4 +1,4 @@
-"""The very bytes: an archive's content has the digest that the artifact is named by."""
+"""What is promoted: the released definition, with the very bytes, to where today's file says."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from fairway.bundle import Artifact, Platform, Source, bundle_sources
-from fairway.operate.promote import digest_archive
+from fairway.define import define_app
+from fairway.define.spec import Function
+from fairway.operate.promote import define_target, digest_archive
 
 
 @pytest.fixture
@@ -56,3 +58,36 @@ def test_what_is_no_archive_has_none(tmp_path: Path) -> None:
     other = tmp_path / "other.zip"
     other.write_bytes(b"not a zip")
     assert digest_archive(other).startswith("not readable")
+
+
+OLD = """app: shop
+region: eu-west-1
+environments:
+  poc: {}
+  prod: {account: "111111111111", components: {api: {memory: 512MB}}}
+components:
+  api: {type: function, source: src, handler: app.handler}
+"""
+NEW = """app: shop
+environments:
+  poc: {}
+  prod:
+    account: "222222222222"
+    profile: shop-prod
+    role: arn:aws:iam::222222222222:role/deploy
+    region: eu-north-1
+    approve: true
+components:
+  api: {type: function, source: src, handler: app.handler, memory: 1GB}
+"""
+
+
+def test_where_it_goes_and_whose_consent_it_needs_is_not_of_the_release(tmp_path: Path) -> None:
+    (tmp_path / "fairway.yml").write_text(NEW)
+    (tmp_path / "src").mkdir()
+    source, there = (define_app(tmp_path, e).require_app() for e in ("poc", "prod"))
+    target = define_target(source, OLD, there)
+    assert target.of_kind(Function)["api"].memory == 512
+    for name in ("region", "account", "profile", "role", "approve", "environment", "name"):
+        assert getattr(target, name) == getattr(there, name), name
+    assert (target.region, target.approve) == ("eu-north-1", True)

@@ -81,6 +81,14 @@ def test_an_apply_without_an_end_leaves_its_mark(tmp_path: Path) -> None:
     assert read_last_record(directory) == RECORD
 
 
+def test_a_mark_of_other_bytes_is_read_all_the_same(tmp_path: Path) -> None:
+    assert mark_begun(tmp_path, "today")
+    (tmp_path / "begun").write_bytes(b"\xff\xfe")
+    found = read_last_record(tmp_path)
+    assert found is not None
+    assert found.unended == "\ufffd\ufffd"
+
+
 def test_records_of_before_are_read(tmp_path: Path) -> None:
     file = write_record(tmp_path, RECORD)
     content = json.loads(file.read_text())

@@ -15,7 +15,7 @@ from fairway.bundle.artifact import Artifact
 from fairway.plan import Plan
 from fairway.plan.saved import (
     SavedPlanRefused,
-    digest_file,
+    digest_files,
     find_differences,
     read_saved,
     require_same,
@@ -206,4 +206,6 @@ def test_another_secret_is_another_plan() -> None:
 def test_the_digest_of_a_file(tmp_path: Path) -> None:
     file = tmp_path / "fairway.yml"
     file.write_bytes(b"")
-    assert digest_file(file) == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    assert (
+        digest_files([file]) == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    )

@@ -153,7 +153,13 @@ def test_a_stack_that_lags_behind_is_no_change_unless_it_is_asked_for() -> None:
     full = take_full_way(plan)
     assert not full.is_empty
     assert full.short_way == ()
-    assert describe_way(full) == f"{APP}: told of the code that its functions were given directly"
+    assert describe_way(full) == f"also brings {APP} up to the code that api, worker already run"
+    one = make_plan(change=edit(codes={"Api": "artifacts/new.zip"}), code={"other": "old"})
+    assert describe_way(take_full_way(one)) == (
+        f"also brings {APP} up to the code that api already runs"
+    )
+    newer = make_plan(change=given, code={"src": "newer", "other": "old"})
+    assert describe_way(take_full_way(newer)) is None  # what they get is told as a change
     assert take_full_way(make_plan(code={"src": "old", "other": "old"})).is_empty
 
 

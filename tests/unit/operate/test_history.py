@@ -1,0 +1,119 @@
+"""What a history tells of releases that nobody ended, and whether there is a way back."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from typing import Any, cast
+
+import pytest
+from tests.unit.apply.fakes import FakeS3
+
+from fairway.apply import Release
+from fairway.apply.journal import journal_key
+from fairway.apply.lock import HeldLock, Holder, Lock, find_holder
+from fairway.apply.release import dump_release, release_key
+from fairway.aws import Aws
+from fairway.define import App
+from fairway.operate.history import History, find_killed, may_go_back, read_history
+
+ME = find_holder("me")
+DEAD = replace(ME, process="0")
+GOOD = Release(1, "shop", "prod", "2026-11-21T10:00:00+00:00", 2.0, "me", None, "succeeded", {}, {})
+
+
+def make_lock(holder: Holder) -> HeldLock:
+    return HeldLock(Lock("1f3a9c02", "shop", "prod", "apply", GOOD.started, holder), "")
+
+
+def make(*outcomes: str, lock: Holder | None = None, more: int = 0) -> History:
+    """A history of these outcomes, the oldest first; `gone` is a removal that succeeded."""
+    releases = [
+        replace(
+            GOOD,
+            number=number,
+            outcome=cast("Any", "succeeded" if outcome == "gone" else outcome),
+            kind="destroy" if outcome == "gone" else "apply",
+        )
+        for number, outcome in enumerate(outcomes, 1)
+    ]
+    return History(tuple(releases[::-1]), None, make_lock(lock) if lock else None, more)
+
+
+@pytest.mark.parametrize(
+    ("lock", "killed"), [(None, {2, 3}), (DEAD, {2, 3}), (ME, {2})], ids=["none", "dead", "alive"]
+)
+def test_one_that_nobody_is_at_was_killed(lock: Holder | None, killed: set[int]) -> None:
+    assert find_killed(make("succeeded", "running", "running", lock=lock)) == killed
+
+
+def test_one_that_ended_was_not_killed() -> None:
+    assert find_killed(make("succeeded", "failed", "interrupted")) == set()
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "may"),
+    [
+        (("succeeded",), False),
+        (("interrupted",), False),
+        (("failed", "succeeded"), False),
+        (("succeeded", "failed"), True),
+        (("succeeded", "gone"), True),
+        (("succeeded", "failed", "succeeded"), True),
+        ((), False),
+    ],
+)
+def test_a_way_back_needs_a_good_one_before(outcomes: tuple[str, ...], may: bool) -> None:
+    assert may_go_back(make(*outcomes)) is may
+
+
+def test_what_was_not_read_may_be_a_way_back() -> None:
+    assert may_go_back(make("succeeded", more=1))
+
+
+class FakeAws:
+    """One account with an artifact bucket."""
+
+    def __init__(self) -> None:
+        self.s3 = FakeS3()
+
+    @property
+    def cloudformation(self) -> FakeAws:
+        return self
+
+    def describe_stacks(self, **_: Any) -> dict[str, Any]:
+        bucket = {"OutputKey": "BucketName", "OutputValue": "artifacts"}
+        return {"Stacks": [{"StackStatus": "CREATE_COMPLETE", "Outputs": [bucket]}]}
+
+
+def test_an_apply_that_began_while_it_was_read_was_not_killed() -> None:
+    fake = FakeAws()
+    lock = make_lock(ME).lock
+    began = replace(GOOD, number=2, outcome="running")
+    fake.s3.objects[release_key("shop", "prod", 1)] = dump_release(GOOD)
+
+    class Late(FakeS3):
+        """The lock is there from the second look on; the journal, from the first."""
+
+        def get_object(self, Key: str, **given: Any) -> dict[str, Any]:
+            if Key == lock.key and Key not in self.objects:
+                self.objects[Key] = json.dumps(asdict(lock)).encode()
+                return super().get_object("nothing")
+            return super().get_object(Key, **given)
+
+    late = Late(dict(fake.s3.objects))
+    late.objects[journal_key("shop", "prod", 2)] = json.dumps(
+        {"release": json.loads(dump_release(began)), "steps": []}
+    ).encode()
+    fake.s3 = late
+    app = cast("App", began_app())
+    history = read_history(app, cast("Aws", fake), 20)
+    assert [r.outcome for r in history.releases] == ["running", "succeeded"]
+    assert find_killed(history) == set()
+
+
+def began_app() -> Any:
+    class Named:
+        name, environment = "shop", "prod"
+
+    return Named()

@@ -1,0 +1,104 @@
+"""Going back without a number: to the good release before what runs, half of one included."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import cast
+
+import pytest
+from tests.unit.apply.fakes import BEGAN, make_store
+from tests.unit.apply.test_journal import make_release
+from tests.unit.plan.test_cases import World, read_app
+
+from fairway.apply.journal import Journal
+from fairway.apply.release import Outcome, Release, record_stack, write_release
+from fairway.aws import Aws
+from fairway.bundle.artifact import artifact_key
+from fairway.compile import compile_app
+from fairway.errors import FairwayError
+from fairway.operate.rollback import GoingBack
+from fairway.plan import ObservedStack
+
+FILE = """
+app: shop
+components:
+  api: {type: function, source: src, handler: app.handler, memory: 128MB}
+"""
+APP = "shop-local-app"
+# Each release has other code, and so has each application that is half of one.
+CODES = {1: "one", 2: "two"}
+
+
+class Past:
+    """Two good releases, of which the second runs, until something else is begun."""
+
+    def __init__(self) -> None:
+        self.store, self.s3 = make_store()
+        self.app = read_app(FILE)
+        self.templates = compile_app(self.app)
+        self.observed: dict[str, ObservedStack] = World("two").observe(self.templates)
+        for template in self.templates.stacks:
+            self.s3.objects[f"templates/{template.digest}.json"] = template.to_json().encode()
+        for number, code in CODES.items():
+            self.s3.objects[artifact_key(code)] = b"zip"
+            write_release(self.store, self.draft(number, code, "succeeded"))
+
+    def draft(self, number: int, code: str, outcome: Outcome) -> Release:
+        return replace(
+            make_release(number, outcome=outcome, app="shop", environment="local"),
+            stacks={stack.name: record_stack(stack) for stack in self.templates.stacks},
+            artifacts={source.name: code for source in self.templates.sources},
+        )
+
+    def choose(self, number: int | None = None) -> int:
+        aws = cast("Aws", None)  # only asked for prefix lists, which nothing here has
+        going = GoingBack(self.store, self.app, aws, self.observed, with_data=False)
+        return going.choose(number)[0].number
+
+
+def test_it_goes_to_the_one_before_what_runs() -> None:
+    past = Past()
+    assert past.choose() == 1
+    assert past.choose(2) == 2
+
+
+@pytest.mark.parametrize("how", ["failed", "interrupted", "killed", "removed"])
+def test_what_was_left_half_done_goes_back_to_the_newest_good_one(how: str) -> None:
+    past = Past()
+    third = past.draft(3, "three", "running")
+    if how == "killed":
+        Journal(past.store, third, lambda: BEGAN).open()
+    elif how == "removed":
+        write_release(past.store, replace(third, outcome="succeeded", kind="destroy"))
+    else:
+        write_release(past.store, replace(third, outcome=cast("Outcome", how)))
+    # It came to nothing, so the second one still runs.
+    assert past.choose() == 1
+    # One function was given its code directly.
+    if how == "removed":
+        del past.observed[APP]
+    else:
+        key = artifact_key("three")
+        past.observed[APP] = replace(past.observed[APP], codes={"Api": key})
+    assert past.choose() == 2
+
+
+def test_the_only_good_one_is_gone_back_to_from_half_of_another() -> None:
+    past = Past()
+    del past.s3.objects["releases/shop/local/000001.json"]
+    with pytest.raises(FairwayError, match="no earlier good release"):
+        past.choose()
+    write_release(past.store, past.draft(3, "three", "interrupted"))
+    with pytest.raises(FairwayError, match="no earlier good release"):
+        past.choose()
+    past.observed[APP] = replace(past.observed[APP], codes={"Api": artifact_key("three")})
+    assert past.choose() == 2
+
+
+def test_one_that_is_not_good_is_refused() -> None:
+    past = Past()
+    write_release(past.store, past.draft(3, "three", "interrupted"))
+    with pytest.raises(FairwayError, match="cannot be gone back to: interrupted"):
+        past.choose(3)
+    with pytest.raises(FairwayError, match="has no release 4"):
+        past.choose(4)
