@@ -18,7 +18,9 @@ from fairway.apply.stateful import Endangered, find_endangered, require_named
 from fairway.aws import Aws
 from fairway.cli.interrupts import interrupted_by
 from fairway.define import App
+from fairway.define.definition import nearest
 from fairway.errors import FairwayError
+from fairway.operate.history import read_history
 from fairway.plan import Plan
 from fairway.plan.saved import save_plan
 from fairway.route import pin_plan
@@ -26,6 +28,7 @@ from fairway.route import pin_plan
 F = TypeVar("F", bound=Callable[..., Any])
 FORMAT = 1
 _SHORTEST_DIGEST = 12  # hex digits that still say one plan
+_RECENT = 20  # releases
 
 
 @dataclass(frozen=True)
@@ -46,8 +49,18 @@ class Given:
 def consent_options(function: F) -> F:
     """The options that consent to more than --yes does."""
     for option in (
-        click.option("--replace", multiple=True, metavar="NAME", help="May be replaced."),
-        click.option("--delete", multiple=True, metavar="NAME", help="May be deleted."),
+        click.option(
+            "--replace",
+            multiple=True,
+            metavar="NAME",
+            help="Let this be replaced, though it holds data; may be repeated.",
+        ),
+        click.option(
+            "--delete",
+            multiple=True,
+            metavar="NAME",
+            help="Let this be deleted, though it holds data; may be repeated.",
+        ),
         click.option(
             "--approve",
             metavar="DIGEST",
@@ -120,7 +133,7 @@ def _read_file(file: Path) -> dict[str, Any]:
         content = json.loads(file.read_text())
     except OSError as error:
         raise FairwayError(f"{file} cannot be read: {error.strerror}", hint=again) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise FairwayError(f"{file} is not consent: it is not JSON", hint=again) from error
     whole = (
         isinstance(content, dict)
@@ -148,9 +161,34 @@ def gather_consent(app: App, plan: Plan, aws: Aws, given: Given) -> Consent:
     named |= {("delete", name) for name in given.delete}
     endangered = find_endangered(plan, aws)
     if sys.stdin.isatty():
-        named |= {(e.verb, e.name) for e in endangered if (e.verb, e.name) not in named and _ask(e)}
+        missing = [e for e in endangered if (e.verb, e.name) not in named]
+        named |= {(e.verb, e.name) for e in missing if _ask(e, app.service)}
     require_named(endangered, named)
+    require_known(app, plan, aws, given)
     return Consent(frozenset(named), given.try_restore)
+
+
+def require_known(app: App, plan: Plan, aws: Aws, given: Given) -> None:
+    """Raise FairwayError for a name that was given and that nothing here has.
+
+    What a recent release changed may be gone already: the command of an apply that was
+    interrupted is run again as it was, and so is a pipeline's.
+    """
+    asked = [("replace", name) for name in given.replace]
+    asked += [("delete", name) for name in given.delete]
+    known = {*app.components, *app.broken, *app.resources}
+    known |= {change.component or change.logical_id for _, change in plan.changes()}
+    if all(name in known for _, name in asked):
+        return
+    recent = read_history(app, aws, _RECENT).releases
+    gone = {change["component"] or change["logical_id"] for r in recent for change in r.plan}
+    for verb, name in asked:
+        if name not in known | gone:
+            near = nearest(name, known)
+            raise FairwayError(
+                f"{app.name} has no '{name}' to {verb} in {app.environment}; nothing was changed",
+                hint=f"did you mean '{near}'?" if near else f"leave out --{verb} {name}",
+            )
 
 
 def _require_approval(app: App, plan: Plan, aws: Aws, given: Given) -> None:
@@ -173,11 +211,13 @@ def _is_same(given: str, digest: str) -> bool:
     return len(given) >= _SHORTEST_DIGEST and digest.startswith(given)
 
 
-def _ask(endangered: Endangered) -> bool:
-    click.echo(f"{endangered.name} holds {endangered.holds}.", err=True)
-    typed = click.prompt(
-        f"Type its name to {endangered.verb} it", default="", show_default=False, err=True
-    )
+def _ask(endangered: Endangered, service: str) -> bool:
+    whose = f" of {service}" if service else ""
+    click.echo(f"{endangered.name}{whose} holds {endangered.holds}.", err=True)
+    with _answered():
+        typed = click.prompt(
+            f"Type its name to {endangered.verb} it", default="", show_default=False, err=True
+        )
     return bool(typed.strip() == endangered.name)
 
 
@@ -190,8 +230,19 @@ def require_consent(question: str, *, yes: bool) -> None:
             "this needs consent, and there is no terminal to ask on; nothing was changed",
             hint="pass --yes",
         )
-    if not click.confirm(question, err=True):
+    with _answered():
+        confirmed = click.confirm(question, err=True)
+    if not confirmed:
         raise FairwayError("not confirmed; nothing was changed")
+
+
+@contextmanager
+def _answered() -> Iterator[None]:
+    """Ctrl-C instead of an answer ends the command, and says as much as a no."""
+    try:
+        yield
+    except click.Abort:
+        raise click.Abort("interrupted; nothing was changed") from None
 
 
 @contextmanager

@@ -8,7 +8,13 @@ from dataclasses import dataclass, replace
 from threading import Event
 
 from fairway.apply import Consent, Provenance, Release
-from fairway.cli.consent import Given, gather_consent, going_on_alone, require_consent
+from fairway.cli.consent import (
+    Given,
+    gather_consent,
+    going_on_alone,
+    require_consent,
+    require_known,
+)
 from fairway.cli.render.progress import Progress
 from fairway.cli.target import Start, Target, open_target, state_directory
 from fairway.cloud.launch import stop_cloud
@@ -54,6 +60,12 @@ def stopped_when_abandoned(app: App, target: Target) -> Iterator[None]:
         if target.started:
             stop_cloud(state_directory(app.home))
         raise
+
+
+def refuse_unknown_names(proposal: Proposal, given: Given) -> None:
+    """What is looked at where there is nothing to do: names that were given in vain."""
+    with stopped_when_abandoned(proposal.app, proposal.target):
+        require_known(proposal.app, proposal.plan, proposal.target.require_aws(), given)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
@@ -18,7 +19,7 @@ import click
 
 from fairway import __version__
 from fairway.cli.plugins import skip_plugins
-from fairway.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_USER_ERROR, FairwayError
+from fairway.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_OK, EXIT_USER_ERROR, FairwayError
 
 # Modules of the errors of whoever asks AWS; the second's are of answers that are none.
 _NO_ANSWER = frozenset({"botocore.exceptions", "botocore.parsers"})
@@ -47,8 +48,31 @@ VERBS = {
 }
 
 
+class _ReaderGoneError(Exception):
+    """Nobody reads what a command prints any more."""
+
+
+@contextmanager
+def _noticing_reader() -> Iterator[None]:
+    """Keep the end of a pipe from click, which would end the process with 1 for it."""
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise _ReaderGoneError from error
+
+
 class Verbs(click.Group):
     """The verbs, each loaded when it is needed."""
+
+    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
+        """Read the command line; --help and --version answer here."""
+        with _noticing_reader():
+            return super().make_context(*arguments, **options)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the verb."""
+        with _noticing_reader():
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All verbs in the order of the journey."""
@@ -113,19 +137,17 @@ def run_guarded(work: Callable[[], Any]) -> int:
     except FairwayError as error:
         _show_error(error)
         return error.exit_code
-    except click.UsageError as error:
-        error.show()
-        return EXIT_USER_ERROR
     except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("\ninterrupted", err=True)
+        _show_refusal(error)
+        return EXIT_USER_ERROR
+    except (KeyboardInterrupt, click.Abort) as error:
+        told = str(error) if isinstance(error, click.Abort) else ""
+        click.echo(f"\n{told or 'interrupted'}", err=True)
         return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # The reader went away, as in `fairway logs | head`.
+    except (BrokenPipeError, _ReaderGoneError):
+        # No error, as in `fairway logs | head`; and nothing more is written.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return EXIT_OK
     except Exception as error:
         # Errors that a service's model names are made from these, in a module of their own.
         if any(base.__module__ in _NO_ANSWER for base in type(error).__mro__):
@@ -141,6 +163,20 @@ def _show_error(error: FairwayError) -> None:
     from fairway.cli.render.human import show_error
 
     show_error(error)
+
+
+def _show_refusal(error: click.ClickException) -> None:
+    """A command line that cannot be understood: how it is used, and what is wrong with it."""
+    from fairway.cli.render.human import say
+
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        error.show()
+        return
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    if context is not None:
+        say(context.get_usage(), err=True)
+        say(f"Try '{context.command_path} --help' for help.\n", err=True)
+    say(f"error: {error.format_message()}", err=True, fg="red")
 
 
 def _report_bug(error: Exception) -> int:

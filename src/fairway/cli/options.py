@@ -34,6 +34,18 @@ def complete_services(
     return [CompletionItem(s.name) for s in services if s.name.startswith(incomplete)]
 
 
+class Number(click.IntRange):
+    """A whole number from `min` on, up to `max` where there is one."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number. Raises BadParameter."""
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            end = "" if self.max is None else f" to {self.max}"
+            self.fail(f"{str(value)!r} is not a whole number from {self.min}{end}.", param, ctx)
+
+
 def environment_option(function: F) -> F:
     """-e, --env: the environment, `local` when not said."""
     return click.option(
@@ -90,9 +102,15 @@ def one_directory_options(function: Callable[..., Any]) -> Callable[..., Any]:
     )
     @wraps(function)
     def receive(*, directory: Path, service: str | None, **options: Any) -> Any:
-        from fairway.cli.selection import choose_directory
+        from fairway.cli.selection import choose_directory, name_service
+        from fairway.errors import FairwayError
 
-        return function(directory=choose_directory(directory, service), **options)
+        try:
+            return function(directory=choose_directory(directory, service), **options)
+        except FairwayError as error:
+            if service:
+                name_service(error, service)
+            raise
 
     return receive
 
@@ -104,6 +122,11 @@ def full_option(function: F) -> F:
         is_flag=True,
         help="Go through CloudFormation also where code alone changes.",
     )(function)
+
+
+def verbose_option(text: str) -> Callable[[F], F]:
+    """-v, --verbose: more of what the verb tells. text: what that is."""
+    return click.option("-v", "--verbose", is_flag=True, help=text)
 
 
 def json_option(function: F) -> F:

@@ -16,13 +16,20 @@ import click
 
 from fairway.apply import Release
 from fairway.cli.consent import Given, consent_options, read_given
-from fairway.cli.delivery import Delivery, Proposal
-from fairway.cli.options import directory_option, json_option, services_option, yes_option
+from fairway.cli.delivery import Delivery, Proposal, refuse_unknown_names
+from fairway.cli.options import (
+    directory_option,
+    json_option,
+    services_option,
+    verbose_option,
+    yes_option,
+)
 from fairway.cli.render.human import say, show_plan
 from fairway.cli.render.json import print_json
 from fairway.cli.render.notices import show_local_limits
 from fairway.cli.render.progress import Progress
-from fairway.cli.selection import choose_directory
+from fairway.cli.selection import choose_directory, name_service
+from fairway.errors import FairwayError
 from fairway.events import Report
 
 
@@ -72,7 +79,7 @@ def request_options(function: Callable[..., None]) -> Callable[..., None]:
     @click.option(
         "--events", "show_events", is_flag=True, help="After a failure, show every event."
     )
-    @click.option("-v", "--verbose", is_flag=True, help="Show every resource as it goes.")
+    @verbose_option("Show every resource as it goes, and what the local cloud leaves out.")
     @directory_option
     @services_option
     @json_option
@@ -88,7 +95,13 @@ def request_options(function: Callable[..., None]) -> Callable[..., None]:
         **options: Any,
     ) -> None:
         given = read_given(yes, options)
-        function(Request(directory, given, verbose, as_json, show_events, services), **options)
+        request = Request(directory, given, verbose, as_json, show_events, services)
+        try:
+            function(request, **options)
+        except FairwayError as error:
+            if len(services) == 1:
+                name_service(error, services[0])
+            raise
 
     return receive
 
@@ -98,6 +111,8 @@ def deliver(verb: Verb) -> None:
     request = verb.request
     with Progress(verbose=request.verbose, quiet=request.as_json) as progress:
         proposal = verb.propose(progress)
+    if proposal.is_idle:
+        refuse_unknown_names(proposal, request.given)
     release = None if proposal.is_idle else _carry_out(request, proposal)
     if request.as_json:
         print_json({"changed": release is not None, **verb.describe(proposal, release)})
@@ -108,7 +123,7 @@ def deliver(verb: Verb) -> None:
 def _carry_out(request: Request, proposal: Proposal) -> Release:
     if not request.as_json and not proposal.plan.is_empty:
         show_plan(proposal.plan)
-        show_local_limits(proposal.plan)
+        show_local_limits(proposal.plan, verbose=request.verbose)
     delivery = Delivery(
         proposal,
         request.given,

@@ -80,6 +80,8 @@ def select(directory: Path, names: Sequence[str] = ()) -> Selection:
     known = {service.name: service for service in services}
     for name in names:
         if name not in known:
+            if problems:  # it may be one that could not be found
+                raise InvalidApplication(problems)
             near = nearest(name, known)
             raise FairwayError(
                 f"{workspace.name} has no service '{name}'",
@@ -104,6 +106,15 @@ def choose_directory(directory: Path, name: str | None) -> Path:
         f"{selection.name} is a root of services, and this is for one at a time",
         hint=f"name it: --service with {_name_some(names)}" if names else "add a service",
     )
+
+
+def name_service(error: FairwayError, name: str) -> None:
+    """Let the command that the hint of a held lock tells say which service of the root it is of."""
+    from fairway.apply.lock import LockHeld
+
+    if isinstance(error, LockHeld) and error.hint:
+        unlock = "fairway unlock"
+        error.hint = error.hint.replace(f"{unlock} -e", f"{unlock} --service {name} -e")
 
 
 def _name_some(names: list[str]) -> str:

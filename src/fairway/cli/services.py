@@ -10,38 +10,35 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
 from threading import Event
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fairway.apply import NO_CONSENT, Provenance
 from fairway.cli.consent import Given, going_on_alone, require_consent
 from fairway.cli.delivery import Delivery, Proposal, stopped_when_abandoned
-from fairway.cli.options import name_environment
-from fairway.cli.render.human import say_next
 from fairway.cli.render.json import print_json
 from fairway.cli.render.notices import show_limits_of
 from fairway.cli.render.progress import Progress
 from fairway.cli.render.services import count_services, show_plans
-from fairway.cli.request import Request, Verb, deliver, say_release
-from fairway.cli.selection import Selection, select
+from fairway.cli.request import Request, Verb, deliver
+from fairway.cli.selection import Selection, name_service, select
+from fairway.cli.shared_stack import changes_shared, settle_shared, share_once
 from fairway.cli.source_control import find_provenance
 from fairway.cli.target import Start, Target, open_targets
-from fairway.compile.artifacts import STACK_NAME as ARTIFACTS_STACK
-from fairway.compile.artifacts import compile_artifacts
 from fairway.define import App
 from fairway.errors import DeploymentFailed, FairwayError
-from fairway.events import Notice, Report, StepFinished, StepStarted
+from fairway.events import Event as ReportedEvent
+from fairway.events import Notice, Report, ResourceProgress, StepFinished, StepStarted
 from fairway.plan.short_way import take_full_way
 from fairway.route import find_busy, plan_app, prepare_apply
 
 if TYPE_CHECKING:
     from fairway.apply import Consent, Release
-    from fairway.plan import Plan
     from fairway.plan.observe import Survey
 
 AT_ONCE = 4
 """Services that are applied side by side; each has up to four stacks under way."""
+_LOOK = 0.5  # seconds; a signal that comes just before a wait for a lock does not end it
 
 
 @dataclass(frozen=True)
@@ -78,6 +75,12 @@ class ServiceVerb(Verb, Protocol):
     def propose_for(self, opened: Opened, report: Report) -> Proposal:
         """The plan for one of them; changes nothing that the plan is about."""
 
+    def tell_service(self, proposal: Proposal, release: Release) -> None:
+        """What came of one of them, in words."""
+
+    def suggest(self, proposals: Sequence[Proposal]) -> None:
+        """The next step after all of them."""
+
 
 def deliver_selected(make: Callable[[Request], ServiceVerb], request: Request) -> None:
     """The verb about one application, or about the services of a root."""
@@ -94,22 +97,37 @@ def deliver_services(verb: ServiceVerb, selection: Selection) -> None:
     with Progress(verbose=request.verbose, quiet=request.as_json) as progress:
         apps = verb.read_services(selection)
         with opened_services(apps, progress, verb.start) as opened:
-            proposals = propose_all([partial(verb.propose_for, one, progress) for one in opened])
+            proposals = propose_all(verb.propose_for, opened, progress)
     work = [proposal for proposal in proposals if not proposal.is_idle]
     plans = {proposal.app.service: proposal.plan for proposal in proposals}
     if not request.as_json:
         show_plans(selection.name, verb.environment, plans)
-        show_limits_of(plans.values())
-    releases = _carry_out(verb, work) if work else {}
-    if request.as_json:
+        show_limits_of(plans.values(), verbose=request.verbose)
+    releases: dict[str, Release] = {}
+    try:
+        if work:
+            _carry_out(verb, work, releases)
+    except BaseException:
+        if releases:  # what is done stays, whatever became of the others
+            _tell(verb, proposals, releases)
+        raise
+    _tell(verb, proposals, releases)
+    if not request.as_json:
+        verb.suggest(proposals)
+
+
+def _tell(
+    verb: ServiceVerb, proposals: Sequence[Proposal], releases: Mapping[str, Release]
+) -> None:
+    if verb.request.as_json:
         print_json(describe_services(proposals, releases, verb.describe))
         return
+    by_name = {proposal.app.service: proposal for proposal in proposals}
     for service, release in releases.items():
-        say_release(f"of {service}", release)
-    say_next(f"fairway status{name_environment(verb.environment)}")
+        verb.tell_service(by_name[service], release)
 
 
-def _carry_out(verb: ServiceVerb, work: Sequence[Proposal]) -> dict[str, Release]:
+def _carry_out(verb: ServiceVerb, work: Sequence[Proposal], releases: dict[str, Release]) -> None:
     request = verb.request
     deliveries = [
         Delivery(p, request.given, request.verbose, request.as_json, request.show_events)
@@ -120,18 +138,25 @@ def _carry_out(verb: ServiceVerb, work: Sequence[Proposal]) -> dict[str, Release
         if not all(proposal.plan.is_empty for proposal in work):
             require_consent(verb.question.format(count_services(len(work))), yes=request.given.yes)
     with going_on_alone(), Progress(verbose=request.verbose, quiet=request.as_json) as progress:
-        return carry_out_services(deliveries, consents, progress)
+        carry_out_services(deliveries, consents, progress, releases)
 
 
 def carry_out_services(
-    deliveries: Sequence[Delivery], consents: Sequence[Consent], report: Report
-) -> dict[str, Release]:
-    """Carry out what was consented to; the releases by the service's name, as they were made."""
-    carrying = CarryingOut(
-        lambda delivery, consent, stop: _settle_shared(delivery).carry_out(consent, report, stop)
-    )
-    carrying.run(deliveries, consents)
-    return carrying.releases
+    deliveries: Sequence[Delivery],
+    consents: Sequence[Consent],
+    report: Report,
+    releases: dict[str, Release],
+) -> None:
+    """Carry out what was consented to.
+
+    releases: to be filled with them by the service's name, as they are made; also when it fails.
+    """
+
+    def work(delivery: Delivery, consent: Consent, stop: Event) -> Release:
+        named = name_events(delivery.proposal.app.service, report)
+        return settle_shared(delivery).carry_out(consent, named, stop)
+
+    CarryingOut(work, releases).run(deliveries, consents)
 
 
 @contextmanager
@@ -172,19 +197,38 @@ def survey_services(apps: Sequence[App], targets: Sequence[Target], report: Repo
     ]
 
 
-def propose_all(proposing: Iterable[Callable[[], Proposal]]) -> list[Proposal]:
-    """A proposal for each service; what they all share is proposed once."""
+def propose_all(
+    propose: Callable[[Opened, Report], Proposal], opened: Iterable[Opened], report: Report
+) -> list[Proposal]:
+    """A proposal for each service; what they all share is proposed once at each target."""
     proposals: list[Proposal] = []
-    shared = False
-    for propose in proposing:
-        proposal = propose()
-        if shared:
-            plan = drop_shared(proposal.plan)
-            idle = proposal.is_idle or (plan.is_empty and not proposal.plan.is_empty)
-            proposal = replace(proposal, plan=plan, is_idle=idle)
-        shared = shared or changes_shared(proposal.plan)
-        proposals.append(proposal)
+    changing: set[int] = set()
+    for one in opened:
+        try:
+            proposal = propose(one, name_events(one.app.service, report))
+        except FairwayError as error:
+            name_service(error, one.app.service)
+            raise
+        plan = share_once(proposal.plan, one.target, changing)
+        idle = proposal.is_idle or (plan.is_empty and not proposal.plan.is_empty)
+        proposals.append(replace(proposal, plan=plan, is_idle=idle))
     return proposals
+
+
+def name_events(service: str, report: Report) -> Report:
+    """A report that says which service it is about; names in two services may be the same."""
+
+    def tell(event: ReportedEvent) -> None:
+        match event:
+            case StepStarted() | StepFinished():
+                event = replace(event, name=f"{service}: {event.name}")
+            case Notice():
+                event = replace(event, text=f"{service}: {event.text}")
+            case ResourceProgress():
+                event = replace(event, logical_id=f"{service}/{event.logical_id}")
+        report(event)
+
+    return tell
 
 
 def propose_update(opened: Opened, report: Report, *, full: bool = False) -> Proposal:
@@ -209,36 +253,16 @@ def bring_up(apps: Sequence[App], report: Report) -> Target:
     """
     targets = open_targets(apps, report, must_answer=True, start="always")
     opened = survey_services(apps, targets, report)
-    proposals = propose_all([partial(propose_update, one, report) for one in opened])
-    work = [Delivery(p, Given()) for p in proposals if not p.is_idle]
+    proposals = propose_all(propose_update, opened, report)
+    work = [
+        Delivery(replace(p, provenance=replace(p.provenance, kind="up")), Given())
+        for p in proposals
+        if not p.is_idle
+    ]
     for table in (table for delivery in work for table in delivery.proposal.plan.kept_tables):
         report(Notice(f"{table} stays from before, as it is; a new, empty table is made"))
-    carry_out_services(work, [NO_CONSENT] * len(work), report)
+    carry_out_services(work, [NO_CONSENT] * len(work), report, {})
     return targets[0]
-
-
-def changes_shared(plan: Plan) -> bool:
-    """Whether a plan makes or changes the stack that all applications share."""
-    return any(s.name == ARTIFACTS_STACK and s.is_changed for s in plan.stacks)
-
-
-def drop_shared(plan: Plan) -> Plan:
-    """The plan of a service after the first one, whose plan changes what all share."""
-    return replace(plan, stacks=tuple(s for s in plan.stacks if s.name != ARTIFACTS_STACK))
-
-
-def _settle_shared(delivery: Delivery) -> Delivery:
-    """A delivery whose plan left out what all share, with that as the first one has made it."""
-    from fairway.plan.model import StackPlan
-    from fairway.plan.observe import observe_stacks
-
-    proposal = delivery.proposal
-    if proposal.plan.destroys or any(s.name == ARTIFACTS_STACK for s in proposal.plan.stacks):
-        return delivery
-    made = observe_stacks(proposal.target.require_aws(), [ARTIFACTS_STACK]).get(ARTIFACTS_STACK)
-    shared = StackPlan(ARTIFACTS_STACK, compile_artifacts(), made, {}, ())
-    plan = replace(proposal.plan, stacks=(shared, *proposal.plan.stacks))
-    return replace(delivery, proposal=replace(proposal, plan=plan))
 
 
 def gather_consents(deliveries: Sequence[Delivery]) -> list[Consent]:
@@ -283,7 +307,8 @@ def _pick_given(given: Given, service: str, services: Sequence[str]) -> Given:
 class CarryingOut:
     """Deliveries under way: a few side by side, none begun any more after a failure.
 
-    releases: by the service's name, as they come. failures: what ended badly.
+    releases: by the service's name, as they come, also what an interruption lets come to its
+    end. failures: what ended badly.
     """
 
     work: Callable[[Delivery, Consent, Event], Release]
@@ -296,34 +321,45 @@ class CarryingOut:
         """Carry them out. Raises DeploymentFailed, which names those that failed and the rest."""
         waiting = list(zip(deliveries, consents, strict=True))
         running: dict[Future[Release], str] = {}
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            while (waiting and not self.failures) or running:
-                while waiting and not self.failures and len(running) < self._find_room(running):
-                    delivery, consent = waiting.pop(0)
-                    future = pool.submit(self.work, delivery, consent, self._stop)
-                    running[future] = delivery.proposal.app.service
-                    self._alone = changes_shared(delivery.proposal.plan)
-                for future in self._wait(running):
-                    self._note(running.pop(future), future)
+        try:
+            self._run_side_by_side(waiting, running)
+        except KeyboardInterrupt:
+            for future, service in running.items():
+                if future.done():  # some came to their end meanwhile
+                    self._note(service, future)
+            raise
         if self.failures:
             raise self._explain([delivery.proposal.app.service for delivery, _ in waiting])
 
-    def _find_room(self, running: Mapping[Future[Release], str]) -> int:
-        """How many may run: one, while it makes what all the others need."""
-        return 1 if self._alone and running else AT_ONCE
+    def _run_side_by_side(
+        self, waiting: list[tuple[Delivery, Consent]], running: dict[Future[Release], str]
+    ) -> None:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            try:
+                while (waiting and not self.failures) or running:
+                    while waiting and not self.failures and self._has_room(running, waiting[0][0]):
+                        delivery, consent = waiting.pop(0)
+                        future = pool.submit(self.work, delivery, consent, self._stop)
+                        running[future] = delivery.proposal.app.service
+                        self._alone = changes_shared(delivery.proposal.plan)
+                    for future in wait(running, _LOOK, FIRST_COMPLETED).done:
+                        self._note(running.pop(future), future)
+            except BaseException:
+                self._stop.set()  # each notes how far it came, and gives its lock back
+                raise
 
-    def _wait(self, running: Mapping[Future[Release], str]) -> set[Future[Release]]:
-        try:
-            return wait(running, return_when=FIRST_COMPLETED).done
-        except KeyboardInterrupt:
-            self._stop.set()  # each notes how far it came, and gives its lock back
-            raise
+    def _has_room(self, running: Mapping[Future[Release], str], following: Delivery) -> bool:
+        """Whether another may begin; what makes what others need runs alone."""
+        alone = self._alone or changes_shared(following.proposal.plan)
+        return len(running) < (1 if alone else AT_ONCE)
 
     def _note(self, service: str, future: Future[Release]) -> None:
         error = future.exception()
         if error is None:
             self.releases[service] = future.result()
         else:
+            if isinstance(error, FairwayError):
+                name_service(error, service)
             self.failures[service] = error
 
     def _explain(self, not_begun: Sequence[str]) -> BaseException:

@@ -15,6 +15,7 @@ from fairway.define.explain import explain_error, find_steps, show
 from fairway.define.explain import nearest as nearest
 from fairway.define.spec import KINDS, Component, Expect, File, Network, Spec
 from fairway.define.workspace import (
+    OF_SERVICES,
     Service,
     Workspace,
     find_twin,
@@ -84,7 +85,11 @@ def read_root(directory: Path) -> Workspace | None:
 def _examine(workspace: Workspace | None) -> Workspace | None:
     if workspace is None:
         return None
-    more = (problem for _, problem in _check_file(workspace.tree))
+    more = (
+        problem
+        for steps, problem in _check_file(workspace.tree)
+        if not {steps[0], *steps[2:3]} & {*OF_SERVICES}  # has been told that it is not a root's
+    )
     return replace(workspace, diagnostics=(*workspace.diagnostics, *more))
 
 

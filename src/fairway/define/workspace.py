@@ -11,64 +11,19 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path, PurePath
 
 from fairway.define import source
 from fairway.define.app import FILE_NAME, LOCAL
+from fairway.define.patterns import Pattern
 from fairway.diagnostics import Diagnostic, Place
 
 # What a root may say for its services; each of them may say it otherwise.
 DEFAULTS = ("owner", "region", "encryption", "accept", "environments")
-_OF_SERVICES = ("components", "network", "expect", "resources")
+OF_SERVICES = ("components", "network", "expect", "resources")
 _NETWORK_HINT = "give each service its `network`; one that services share is not built yet"
 _SERVICES = re.compile(rb"services[\"']?\s*:")
-_LEFT_OUT = ("__pycache__", "node_modules")
-
-
-@dataclass(frozen=True)
-class Pattern:
-    """A pattern for the folders of services, like `services/*`: a name each level."""
-
-    text: str
-    place: Place
-
-    @cached_property
-    def steps(self) -> tuple[str, ...]:
-        """Its levels."""
-        return tuple(step for step in self.text.split("/") if step not in ("", "."))
-
-    @property
-    def is_sound(self) -> bool:
-        """Whether it can be followed; what is wrong with others the file's own check says."""
-        return not self.text.startswith("/") and ".." not in self.steps and "**" not in self.text
-
-    def matches(self, folder: PurePath) -> bool:
-        """Whether it names a folder, given relative to the root."""
-        names = folder.parts
-        return len(names) == len(self.steps) and all(map(_fits, names, self.steps))
-
-    def find_folders(self, root: Path) -> Iterator[PurePath]:
-        """The folders below the root that it names, in order, relative to the root."""
-        found = [PurePath()]
-        for step in self.steps:
-            found = [below / name for below in found for name in _list_names(root / below, step)]
-        yield from (folder for folder in found if folder.parts)
-
-
-def _fits(name: str, step: str) -> bool:
-    if name == step:
-        return True
-    return not name.startswith(".") and name not in _LEFT_OUT and fnmatchcase(name, step)
-
-
-def _list_names(folder: Path, step: str) -> list[str]:
-    try:
-        with os.scandir(folder) as entries:
-            return sorted(e.name for e in entries if _fits(e.name, step) and e.is_dir())
-    except OSError:
-        return []
 
 
 @dataclass(frozen=True)
@@ -138,7 +93,7 @@ def _drop_overlays(environments: source.Entry) -> source.Entry:
     for name, entry in environments.value.entries.items():
         node = entry.value
         if isinstance(node, source.Mapping):
-            own = {key: e for key, e in node.entries.items() if key not in _OF_SERVICES}
+            own = {key: e for key, e in node.entries.items() if key not in OF_SERVICES}
             entry = replace(entry, value=replace(node, entries=own))
         kept[name] = entry
     return replace(environments, value=replace(environments.value, entries=kept))
@@ -193,7 +148,7 @@ def _may_be_root(file: Path) -> bool:
         with file.open("rb") as stream:
             return _SERVICES.search(stream.read(source.MAX_BYTES)) is not None
     except OSError:
-        return False
+        return True  # reading it says what is wrong
 
 
 def read_owner(path: Path) -> int:
@@ -211,16 +166,22 @@ def make_workspace(
 
 
 def find_workspace(
-    directory: Path, owner_of: Callable[[Path], int] = read_owner
+    directory: Path,
+    owner_of: Callable[[Path], int] = read_owner,
+    known: Workspace | None = None,
 ) -> tuple[Workspace | None, list[Diagnostic]]:
     """The root that a folder is a service of, and what makes that uncertain.
 
     A file above that cannot be read as YAML might be the root: names would depend on it. One of
-    another user, as in a directory that all may write, is not followed.
+    another user, as in a directory that all may write, is not followed. known: a root that was
+    read before, and is not read again.
     """
     here = directory.resolve()
+    home = known.directory.resolve() if known else None
     for parent in here.parents:
         file = parent / FILE_NAME
+        if known is not None and parent == home and known.has(here):
+            return known, []
         if not _may_be_root(file):
             continue
         tree, problems = source.read_source(file)
@@ -257,7 +218,7 @@ def check_root(tree: source.Mapping) -> Iterator[Diagnostic]:
             if isinstance(entry.value, source.Mapping):
                 own.append((entry.value, f"environment '{name}' of a root of services"))
     for node, what in own:
-        for key in _OF_SERVICES:
+        for key in OF_SERVICES:
             if key in node.entries:
                 yield Diagnostic(
                     "not-in-root",
@@ -274,8 +235,9 @@ def list_services(workspace: Workspace) -> tuple[list[Service], list[Diagnostic]
     problems: list[Diagnostic] = []
     services: dict[PurePath, Service] = {}
     for pattern in workspace.patterns:
-        folders = list(pattern.find_folders(workspace.directory))
-        if not folders:
+        folders, unlisted = pattern.find_folders(workspace.directory)
+        problems += unlisted
+        if not folders and not unlisted:
             problems.append(
                 Diagnostic(
                     "no-service",
@@ -303,7 +265,10 @@ def _read_service(workspace: Workspace, folder: PurePath, pattern: Pattern) -> S
             pattern.place,
             "put the folder itself below the root, or remove the link",
         )
-    if not (directory / FILE_NAME).exists():
+    found, doubts = find_workspace(directory, known=workspace)
+    if found is not workspace:
+        return next(iter(doubts), _explain_other_root(workspace, folder, pattern, found))
+    if not _may_exist(directory / FILE_NAME):
         return Diagnostic(
             "no-service",
             f"'{folder}' matches '{pattern.text}' and has no {FILE_NAME}",
@@ -312,6 +277,29 @@ def _read_service(workspace: Workspace, folder: PurePath, pattern: Pattern) -> S
         )
     tree, problems = source.read_source(directory / FILE_NAME)
     return Service(workspace, directory, tree, tuple(problems), pattern.place)
+
+
+def _may_exist(file: Path) -> bool:
+    try:
+        return file.exists()
+    except OSError:
+        return True  # reading it says what is wrong
+
+
+def _explain_other_root(
+    workspace: Workspace, folder: PurePath, pattern: Pattern, other: Workspace | None
+) -> Diagnostic:
+    """From its own folder the application would have another name: a second copy of it."""
+    home, here = workspace.directory.resolve(), (workspace.directory / folder).resolve()
+    if other is None:
+        why = f"is a link to '{here.relative_to(home)}', which no pattern matches"
+        hint = "name the folder itself under `services`, or remove the link"
+    else:
+        why = f"is a service of the root in '{other.directory.relative_to(home)}' already"
+        hint = "leave it to that root, or take `services` out of that file"
+    return Diagnostic(
+        "service-outside", f"'{folder}' matches '{pattern.text}' and {why}", pattern.place, hint
+    )
 
 
 def _find_twins(services: list[Service]) -> Iterator[Diagnostic]:
@@ -335,16 +323,19 @@ def find_twin(workspace: Workspace, directory: Path, tree: source.Mapping) -> li
     service = Service(workspace, directory, tree, (), tree.place)
     alike = workspace.find_names_alike(service.name)
     here = directory.resolve()
+    problems: list[Diagnostic] = []
     for pattern in workspace.patterns:
-        for folder in pattern.find_folders(workspace.directory):
+        folders, unlisted = pattern.find_folders(workspace.directory)
+        problems += unlisted
+        for folder in folders:
             other = workspace.directory / folder
             if other.resolve() == here or not _mentions(other / FILE_NAME, alike):
                 continue
             found, _ = source.read_source(other / FILE_NAME)
             name = read_text(found, "app") if found else None
             if name in alike:
-                return [_explain_twin(service, str(name), other)]
-    return []
+                return [*problems, _explain_twin(service, str(name), other)]
+    return problems
 
 
 def _mentions(file: Path, names: set[str]) -> bool:

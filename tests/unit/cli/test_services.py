@@ -3,38 +3,42 @@
 from __future__ import annotations
 
 import json
+import signal
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
+from types import SimpleNamespace
+from typing import Any, cast
 
 import click
 import pytest
+from click.testing import CliRunner
 from tests.unit.plan.test_cases import World
 from tests.unit.workspaces import edit, write_root
 
 from fairway.apply import NO_CONSENT, Consent, Provenance, Release
+from fairway.apply.lock import Holder, Lock, explain_lock, tell_break
+from fairway.apply.stateful import Endangered
+from fairway.aws import Aws
 from fairway.cli.commands.status import command as status
 from fairway.cli.commands.up import find_edited
-from fairway.cli.consent import Given
+from fairway.cli.consent import Given, _ask
 from fairway.cli.delivery import Delivery, Proposal
 from fairway.cli.main import run
 from fairway.cli.pauses import Pauses
-from fairway.cli.selection import Selection, select
-from fairway.cli.services import (
-    AT_ONCE,
-    CarryingOut,
-    changes_shared,
-    drop_shared,
-    gather_consents,
-)
+from fairway.cli.render.services import summarise_plans
+from fairway.cli.selection import Selection, name_service, select
+from fairway.cli.services import AT_ONCE, CarryingOut, gather_consents, name_events
+from fairway.cli.shared_stack import changes_shared, drop_shared, share_once
 from fairway.cli.target import Target, choose_lambda
 from fairway.compile import compile_app
 from fairway.define import App
-from fairway.errors import DeploymentFailed, FairwayError
+from fairway.errors import DeploymentFailed, FairwayError, InvalidApplication
+from fairway.events import Event, Notice, ResourceProgress, StepStarted
 from fairway.plan.record import ReleaseRecord, write_record
-from fairway.route import plan_app
+from fairway.route import pin_plan, plan_app
 
 COUNT = 100
 
@@ -146,7 +150,7 @@ def test_every_problem_of_every_service_is_told(
 
 def make_deliveries(root: Path, names: list[str]) -> list[Delivery]:
     write_root(root, names)
-    found = []
+    found: list[Delivery] = []
     for app in select(root).load("local"):
         plan = plan_app(app, choose_lambda)
         plan = drop_shared(plan) if found else plan
@@ -189,6 +193,63 @@ def test_the_first_one_makes_what_all_need_before_the_others_begin(tmp_path: Pat
     assert beside["s0"] == {"s0"}
     assert max(map(len, beside.values())) <= AT_ONCE
     assert set(carrying.releases) == set(NAMES)
+
+
+def test_another_region_makes_its_own_of_what_all_share(tmp_path: Path) -> None:
+    deliveries = make_deliveries(tmp_path, ["a", "b", "c", "d"])
+    whole = deliveries[0].proposal.plan
+    here, there = (Target(None, choose_lambda) for _ in range(2))
+    changing: set[int] = set()
+    plans = [share_once(whole, target, changing) for target in (here, there, there, here)]
+    assert [changes_shared(plan) for plan in plans] == [True, True, False, False]
+
+    running: set[str] = set()
+    beside: dict[str, set[str]] = {}
+
+    def work(service: str, stop: threading.Event) -> None:
+        running.add(service)
+        beside[service] = set(running)
+        running.discard(service)
+
+    order = [plans[0], plans[3], plans[1], plans[2]]
+    carry_out(
+        [
+            replace(d, proposal=replace(d.proposal, plan=plan))
+            for d, plan in zip(deliveries, order, strict=True)
+        ],
+        work,
+    )
+    assert beside["c"] == {"c"}, "the first one there runs alone too"
+
+
+def test_an_interruption_keeps_what_came_to_its_end(tmp_path: Path) -> None:
+    """Ctrl-C lets those under way note how far they came; one of them may be done by then."""
+    met = threading.Barrier(AT_ONCE, timeout=20)
+
+    def work(service: str, stop: threading.Event) -> None:
+        if service == "s0":
+            return
+        met.wait()
+        if service == "s1":
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        assert stop.wait(20)
+        if service != "s1":
+            raise DeploymentFailed("interrupted")
+
+    releases: dict[str, Release] = {}
+
+    def deliver(delivery: Delivery, consent: Consent, stop: threading.Event) -> Release:
+        work(delivery.proposal.app.service, stop)
+        return cast("Release", object())
+
+    deliveries = make_deliveries(tmp_path, NAMES)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            CarryingOut(deliver, releases).run(deliveries, [NO_CONSENT] * len(deliveries))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert set(releases) == {"s0", "s1"}
 
 
 def test_after_a_failure_no_other_begins_and_all_are_told(tmp_path: Path) -> None:
@@ -279,3 +340,83 @@ def test_a_shell_completes_the_services_of_the_root(tmp_path: Path) -> None:
     assert [item.value for item in command.shell_complete(context, "o")] == ["offers", "orders"]
     context.params["directory"] = root / "services" / "orders"
     assert command.shell_complete(context, "o") == []
+
+
+def test_events_and_questions_say_which_service() -> None:
+    told: list[Event] = []
+    report = name_events("orders", told.append)
+    report(StepStarted("back up jobs"))
+    report(Notice("it takes long"))
+    report(ResourceProgress("shop-orders-local-app", "Api", "AWS::Lambda::Function", "DONE"))
+    assert [told[0], told[1]] == [
+        StepStarted("orders: back up jobs"),
+        Notice("orders: it takes long"),
+    ]
+    assert isinstance(told[2], ResourceProgress)
+    assert told[2].logical_id == "orders/Api"
+
+    endangered = Endangered("jobs", "delete", cast("Any", None), "rows", can_back_up=True)
+    with CliRunner().isolation(input="jobs\n") as streams:
+        assert _ask(endangered, "orders")
+        assert b"jobs of orders holds rows." in streams[1].getvalue()
+
+
+def test_the_hint_of_a_held_lock_names_the_service() -> None:
+    now = datetime.now(UTC)
+    holder = Holder("me", "here", "", 1, "")
+    lock = Lock("1f3a9c02", "shop-orders", "prod", "apply", now.isoformat(), holder)
+    error = explain_lock(lock, now)
+    assert error.hint is not None
+    assert error.hint.endswith(": fairway unlock -e prod --break 1f3a9c02")
+    name_service(error, "orders")
+    assert error.hint.endswith(f": {tell_break(lock, 'orders')}")
+    assert "fairway unlock --service orders -e prod" in error.hint
+
+
+def test_a_saved_plan_is_of_the_roots_file_too(tmp_path: Path) -> None:
+    root = write_root(tmp_path / "shop", ["a"])
+    (app,) = select(root).load("poc")
+    plan = plan_app(app, choose_lambda)
+    sts = SimpleNamespace(get_caller_identity=lambda: {"Account": "123456789012"})
+    aws = cast("Aws", SimpleNamespace(sts=sts))
+    before = pin_plan(plan, app, aws).file_digest
+    assert pin_plan(plan, app, aws).file_digest == before
+    edit(root / "fairway.yml", "poc: {}", "poc: {profile: other}")
+    assert pin_plan(plan, app, aws).file_digest != before
+
+
+def test_a_service_that_cannot_be_found_is_not_said_to_be_none(tmp_path: Path) -> None:
+    root = write_root(tmp_path / "shop", ["a"])
+    (root / "services" / "away").symlink_to(tmp_path)
+    with pytest.raises(InvalidApplication) as caught:
+        select(root, ["away"])
+    assert [problem.code for problem in caught.value.diagnostics] == ["service-outside"]
+
+
+def test_a_plan_of_parameters_alone_is_told_as_one(tmp_path: Path) -> None:
+    (delivery,) = make_deliveries(tmp_path / "shop", ["a"])
+    app = delivery.proposal.app
+    plan = plan_app(app, choose_lambda)
+    (digest,) = {artifact.digest for artifact in plan.artifacts}
+    stacks = {
+        name: replace(stack, parameters={}, codes={"Api": "artifacts/other.zip"})
+        for name, stack in World(digest).observe(compile_app(app)).items()
+    }
+    lagging = replace(
+        plan,
+        stacks=tuple(replace(s, observed=stacks.get(s.name), changes=()) for s in plan.stacks[1:]),
+        full=True,
+    )
+    assert not lagging.is_empty
+    (line,) = summarise_plans("shop", "local", {"a": lagging})
+    assert line == "shop in local: 1 of 1 service changes: parameters to update"
+
+
+@pytest.mark.usefixtures("no_aws")
+def test_the_next_step_of_a_full_plan_is_full(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = write_root(tmp_path / "shop", ["a", "b"])
+    for where in (root, root / "services" / "a"):
+        assert run(["plan", "-C", str(where), "-e", "poc", "--full"]) == 0
+        assert "next: fairway apply --full -e poc" in capsys.readouterr().err

@@ -181,3 +181,67 @@ def test_a_root_of_another_user_is_not_followed(root: Path) -> None:
 def test_a_comment_makes_no_root(tmp_path: Path) -> None:
     (tmp_path / "fairway.yml").write_text("app: a  # services: none\ncomponents: {}\n")
     assert read_root(tmp_path) is None
+
+
+def add_service(folder: Path, name: str) -> None:
+    folder.mkdir(parents=True)
+    table = "{rows: {type: table, partition_key: id}}"
+    (folder / "fairway.yml").write_text(f"app: {name}\ncomponents: {table}\n")
+
+
+def tell_problems(root: Path) -> tuple[list[str], list[str]]:
+    """The services of a root, and what is wrong with finding them."""
+    services, problems = list_services(read(root))
+    return [service.name for service in services], [problem.code for problem in problems]
+
+
+def test_a_link_to_a_folder_that_no_pattern_matches_is_no_service(root: Path) -> None:
+    """From its own folder it would be called `stock`, with stacks of its own."""
+    add_service(root / "real" / "stock", "stock")
+    (root / "services" / "stock").symlink_to("../real/stock")
+    assert tell_problems(root) == (["billing", "orders"], ["service-outside"])
+    app = define_app(root / "services" / "stock").require_app()
+    assert (app.name, app.workspace) == ("stock", None)
+
+
+def test_a_service_has_one_root(root: Path, tmp_path: Path) -> None:
+    around = ROOT.replace("app: shop", "app: outer").replace("services/*", "shop/services/*")
+    (tmp_path / "fairway.yml").write_text(around)
+    assert tell_problems(tmp_path) == ([], ["service-outside"] * 2)
+    assert tell_problems(root) == (["billing", "orders"], [])
+    assert define_app(root / "services" / "orders").require_app().name == "shop-orders"
+
+
+def test_a_root_file_that_cannot_be_opened_leaves_names_in_doubt(root: Path) -> None:
+    (root / "fairway.yml").unlink()
+    (root / "fairway.yml").symlink_to("x" * 300)  # longer than any name may be
+    found = define_app(root / "services" / "orders")
+    assert [problem.code for problem in found.misleading] == ["unreadable-file"]
+
+
+def test_a_link_to_itself_hides_no_other_service(root: Path) -> None:
+    (root / "services" / "loop").symlink_to("loop")
+    assert tell_problems(root) == (["billing", "orders"], [])
+
+
+def test_a_folder_that_cannot_be_listed_is_told_from_both_sides(tmp_path: Path) -> None:
+    root = write_root(tmp_path, [], ROOT.replace("services/*", "teams/*/*"))
+    add_service(root / "teams" / "a" / "one", "one")
+    (root / "teams" / "b").symlink_to("x" * 300)
+    assert tell_problems(root) == (["one"], ["unreadable-file"])
+    found = define_app(root / "teams" / "a" / "one")
+    assert [problem.code for problem in found.misleading] == ["unreadable-file"]
+
+
+def test_a_service_whose_file_cannot_be_opened_is_told(root: Path) -> None:
+    (root / "services" / "late").symlink_to("x" * 300)
+    services, problems = list_services(read(root))
+    assert problems == []
+    told = {service.name: [p.code for p in service.problems] for service in services}
+    assert told == {"billing": [], "late": ["unreadable-file"], "orders": []}
+
+
+def test_components_of_a_root_are_told_once(root: Path) -> None:
+    with (root / "fairway.yml").open("a") as file:
+        file.write("components: {}\n")
+    assert [problem.code for problem in read(root).diagnostics] == ["not-in-root"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -111,6 +111,17 @@ class _Apply:
             is_idle=plan.is_empty and not unfinished,
         )
 
+    def tell_service(self, proposal: Proposal, release: Release) -> None:
+        """The release of one of several."""
+        say_release(f"of {proposal.app.service}", release)
+
+    def suggest(self, proposals: Sequence[Proposal]) -> None:
+        """To see what runs."""
+        say_next(
+            f"fairway status{name_environment(self.environment)}",
+            started=any(proposal.target.started for proposal in proposals),
+        )
+
     def describe(self, proposal: Proposal, release: Release | None) -> Mapping[str, Any]:
         """The release."""
         return {"release": asdict(release)} if release else {}
@@ -123,7 +134,10 @@ class _Apply:
             say()
             say_release(f"of {release.app}", release)
         show_status(read_status(proposal.app, proposal.target.require_aws()))
-        say_next(f"fairway logs{name_environment(self.environment)} --follow")
+        say_next(
+            f"fairway logs{name_environment(self.environment)} --follow",
+            started=proposal.target.started,
+        )
 
 
 def _choose_environment(saved: SavedPlan, environment: str) -> str:

@@ -24,8 +24,18 @@ from fairway.plan.saved import read_saved
     metavar="FILE",
     help="Where to write the consent.",
 )
-@click.option("--replace", multiple=True, metavar="NAME", help="May be replaced.")
-@click.option("--delete", multiple=True, metavar="NAME", help="May be deleted.")
+@click.option(
+    "--replace",
+    multiple=True,
+    metavar="NAME",
+    help="Let this be replaced, though it holds data; may be repeated.",
+)
+@click.option(
+    "--delete",
+    multiple=True,
+    metavar="NAME",
+    help="Let this be deleted, though it holds data; may be repeated.",
+)
 @yes_option
 @json_option
 def command(

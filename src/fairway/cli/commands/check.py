@@ -84,6 +84,7 @@ def command(
     ours = dict.fromkeys([*of_root, *selection.problems])
     for label, definition in _define_all(selection, names):
         ours |= dict.fromkeys(_check_definition(label, definition, compiled))
+    ours = _drop_doubts(ours)
     asked.show(ours)  # at once: what takes its time comes after
     theirs, reports = _check_templates(compiled, asked, ours)
     asked.show(theirs)
@@ -141,6 +142,12 @@ def _check_definition(label: str, definition: Definition, compiled: Compiled) ->
     except InvalidApplication as error:
         return [*found, *error.diagnostics]
     return found
+
+
+def _drop_doubts(found: Collection[Diagnostic]) -> dict[Diagnostic, None]:
+    """Without warnings of one environment of what is an error, at the same place, in another."""
+    sure = {(finding.code, finding.place) for finding in found if finding.is_error}
+    return {f: None for f in found if f.is_error or (f.code, f.place) not in sure}
 
 
 def _check_templates(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -86,9 +86,17 @@ class _Destroy:
         if release is None:
             say(f"{proposal.app.name} is not deployed in {self.environment}")
             return
+        self.tell_service(proposal, release)
+        self.suggest([proposal])
+
+    def tell_service(self, proposal: Proposal, release: Release) -> None:
+        """The same of one of several."""
         say(f"{proposal.app.name} is gone from {self.environment}")
         for name in list_kept(proposal.plan):
             say(f"  kept: {name}")
+
+    def suggest(self, proposals: Sequence[Proposal]) -> None:
+        """On this machine, to stop what ran them."""
         if self.environment == "local":
             say_next("fairway down")
 

@@ -14,6 +14,7 @@ from fairway.apply import Release
 from fairway.apply.journal import Step
 from fairway.apply.lock import is_alive
 from fairway.cli.options import (
+    Number,
     directory_option,
     environment_option,
     json_option,
@@ -26,16 +27,22 @@ from fairway.cli.render.progress import Progress
 from fairway.cli.selection import Selection, select
 from fairway.cli.target import open_target, open_targets
 from fairway.errors import FairwayError
-from fairway.operate.history import History, read_history, read_one
+from fairway.operate.history import (
+    History,
+    find_killed,
+    may_go_back,
+    read_history,
+    read_one,
+)
 from fairway.route import find_app
 
 
 @click.command("history", epilog="Example: fairway history -e prod 12")
-@click.argument("number", metavar="[N]", required=False, type=click.IntRange(min=1))
+@click.argument("number", metavar="[N]", required=False, type=Number(min=1))
 @environment_option
 @click.option(
     "--limit",
-    type=click.IntRange(min=1, max=1000),
+    type=Number(min=1, max=1000),
     default=20,
     show_default=True,
     metavar="COUNT",
@@ -75,7 +82,9 @@ def command(
         if as_json:
             print_json({**asdict(release), "steps": [asdict(step) for step in steps]})
         else:
-            _show_one(release, steps)
+            begun = release.outcome == "running"
+            killed = find_killed(read_history(app, aws, limit)) if begun else frozenset[int]()
+            _show_one(release, steps, is_killed=number in killed)
         return
     history = read_history(app, aws, limit)
     if as_json:
@@ -115,7 +124,7 @@ def _show_services(selection: Selection, environment: str, limit: int, *, as_jso
     say(f"releases of {selection.name} in {environment}", bold=True)
     width = max(len(name) for _, name in found[:limit])
     for release, name in found[:limit]:
-        _show_line(release, f"{name:<{width}} ", current=histories[name].current)
+        _show_line(release, f"{name:<{width}} ", histories[name])
     more = sum(one.more for one in histories.values()) + len(found[limit:])
     if more:
         say(f"        and {more} before: --limit", dim=True)
@@ -132,20 +141,22 @@ def _show_all(history: History, app: str, environment: str) -> None:
         return
     say(f"releases of {app} in {environment}", bold=True)
     for release in history.releases:
-        _show_line(release, "", current=history.current)
+        _show_line(release, "", history)
     if history.more:
         say(f"        and {history.more} before: --limit", dim=True)
     _show_lock(history, "")
-    say_next(f"fairway history{where} {history.releases[0].number}, fairway rollback{where}")
+    back = f", fairway rollback{where}" if may_go_back(history) else ""
+    say_next(f"fairway history{where} {history.releases[0].number}{back}")
 
 
-def _show_line(release: Release, label: str, *, current: int | None) -> None:
-    mark = "*" if release.number == current else " "
+def _show_line(release: Release, label: str, history: History) -> None:
+    mark = "*" if release.number == history.current else " "
     revision = release.revision or "-"
-    took = f"{release.seconds:.1f} s"
+    outcome = "killed" if release.number in find_killed(history) else release.outcome
+    took = "-" if release.outcome == "running" else f"{release.seconds:.1f} s"
     say(
         f"{mark}{label}{release.number:>5}  {release.started[:16].replace('T', ' ')}  "
-        f"{release.outcome:<11}  {took:>8}  {tell_kind(release):<18}  {revision:<18}  "
+        f"{outcome:<11}  {took:>8}  {tell_kind(release):<18}  {revision:<18}  "
         f"{release.actor}"
     )
     if release.cause:
@@ -172,11 +183,14 @@ def tell_kind(release: Release) -> str:
     return f"{release.kind} {word} {number if release.kind == 'rollback' else release.origin}"
 
 
-def _show_one(release: Release, steps: list[Step]) -> None:
+def _show_one(release: Release, steps: list[Step], *, is_killed: bool) -> None:
     say(f"release {release.number} of {release.app} in {release.environment}", bold=True)
     counts = Counter(change["action"] for change in release.plan)
+    outcome = f"{release.outcome} in {release.seconds:.1f} s"
+    if release.outcome == "running":
+        outcome = "killed; the next apply goes on" if is_killed else "running"
     rows = {
-        "outcome": f"{release.outcome} in {release.seconds:.1f} s",
+        "outcome": outcome,
         "cause": release.cause,
         "by": f"{release.actor}, `fairway {tell_kind(release)}`",
         "started": release.started,

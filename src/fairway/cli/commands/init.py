@@ -29,7 +29,9 @@ def _list_templates() -> str:
 @click.command(
     "init",
     epilog="Example: fairway init timestamps my-app",
-    help="Make a working application in a new directory.\n\n" + _list_templates(),
+    help="Make a working application in a new directory.\n\n"
+    "Without DIRECTORY it is named as the template, without TEMPLATE that is timestamps:\n\n"
+    + _list_templates(),
 )
 @click.argument("template", default="timestamps")
 @click.argument("directory", required=False, type=click.Path(path_type=Path))

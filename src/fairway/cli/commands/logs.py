@@ -13,7 +13,6 @@ import click
 from fairway.cli.options import (
     directory_option,
     environment_option,
-    json_option,
     services_option,
 )
 from fairway.cli.pauses import Pauses
@@ -48,7 +47,7 @@ _MOST_NAMES = 12
 @click.option("-f", "--follow", is_flag=True, help="Go on as lines come, until Ctrl-C.")
 @directory_option
 @services_option
-@json_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 def command(
     components: tuple[str, ...],
     environment: str,

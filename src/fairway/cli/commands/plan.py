@@ -17,6 +17,7 @@ from fairway.cli.options import (
     json_option,
     name_environment,
     services_option,
+    verbose_option,
 )
 from fairway.cli.render.human import say, say_next, show_costs, show_plan
 from fairway.cli.render.json import plan_to_json, print_json
@@ -24,7 +25,7 @@ from fairway.cli.render.notices import show_limits_of, show_local_limits
 from fairway.cli.render.progress import Progress
 from fairway.cli.selection import Selection, select
 from fairway.cli.target import Start, Target, open_target, open_targets, state_directory
-from fairway.define import LOCAL, App
+from fairway.define import LOCAL, App, find_home
 from fairway.errors import FairwayError
 from fairway.events import Report
 from fairway.plan import Plan
@@ -49,6 +50,7 @@ class _Asked:
     drift: bool
     change_set: bool
     full: bool
+    verbose: bool
     as_json: bool
     as_markdown: bool
 
@@ -82,6 +84,7 @@ class _Asked:
 @full_option
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print Markdown, for a pull request.")
 @click.option("--exit-code", is_flag=True, help="Exit with 2 when there are changes.")
+@verbose_option("List what the local cloud leaves out.")
 @directory_option
 @services_option
 @json_option
@@ -95,6 +98,7 @@ def command(
     full: bool,
     as_markdown: bool,
     exit_code: bool,
+    verbose: bool,
     directory: Path,
     services: tuple[str, ...],
     as_json: bool,
@@ -111,7 +115,7 @@ def command(
     """
     if as_json and as_markdown:
         raise click.UsageError("--json and --markdown exclude each other.")
-    asked = _Asked(destroy, save, cost, drift, change_set, full, as_json, as_markdown)
+    asked = _Asked(destroy, save, cost, drift, change_set, full, verbose, as_json, as_markdown)
     selection = select(directory, services)
     if selection.workspace is not None:
         plans = _plan_services(selection, environment, asked)
@@ -124,7 +128,7 @@ def command(
     saved = save_plan(plan) if save else None
     if saved and save:
         write_saved(saved, save)
-    _show(plan, saved, asked)
+    _show(plan, saved, asked, choose_idle_verb(selection, environment))
     return EXIT_CHANGES if exit_code and not plan.is_empty else 0
 
 
@@ -139,7 +143,8 @@ def _make_plan(app: App, asked: _Asked, report: Report) -> Plan:
 
 def _plan_services(selection: Selection, environment: str, asked: _Asked) -> dict[str, Plan]:
     """The plan of each service, by its name, after one look at what is there."""
-    from fairway.cli.services import changes_shared, drop_shared, survey_services
+    from fairway.cli.services import name_events, survey_services
+    from fairway.cli.shared_stack import share_once
 
     if asked.save:
         raise FairwayError(
@@ -155,11 +160,11 @@ def _plan_services(selection: Selection, environment: str, asked: _Asked) -> dic
         with _ended_afterwards(apps[0], targets[0]):
             readings = {id(target): _make_reading(target, asked) for target in targets}
             there = [readings[id(target)] for target in targets]
-            shared = False
+            changing: set[int] = set()
             for one in survey_services(apps, there, progress):
-                plan = _plan_on(one.app, one.target, asked, progress, one.survey)
-                plans[one.app.service] = drop_shared(plan) if shared else plan
-                shared = shared or changes_shared(plan)
+                report = name_events(one.app.service, progress)
+                plan = _plan_on(one.app, one.target, asked, report, one.survey)
+                plans[one.app.service] = share_once(plan, one.target, changing)
     return plans
 
 
@@ -200,7 +205,7 @@ def _require(aws: Aws | None) -> Aws:
     return aws
 
 
-def _show(plan: Plan, saved: SavedPlan | None, asked: _Asked) -> None:
+def _show(plan: Plan, saved: SavedPlan | None, asked: _Asked, idle_verb: str) -> None:
     if asked.as_json:
         print_json({**plan_to_json(plan), "digest": saved.digest if saved else None})
         return
@@ -212,11 +217,11 @@ def _show(plan: Plan, saved: SavedPlan | None, asked: _Asked) -> None:
     show_plan(plan)
     if asked.cost:
         show_costs(plan)
-    show_local_limits(plan)
+    show_local_limits(plan, verbose=asked.verbose)
     if saved and asked.save:
         say(f"\nsaved in {asked.save}")
         say(f"digest {saved.digest}")
-    _suggest(plan, asked.save)
+    _suggest(plan, asked.save, idle_verb)
 
 
 def _show_services(
@@ -235,16 +240,31 @@ def _show_services(
     from fairway.cli.render.services import show_plans
 
     show_plans(selection.name, environment, plans, costs=asked.cost)
-    show_limits_of(plans.values())
+    show_limits_of(plans.values(), verbose=asked.verbose)
     where, changes = name_environment(environment), any(not p.is_empty for p in plans.values())
-    say_next(f"fairway {('destroy' if asked.destroy else 'apply') if changes else 'status'}{where}")
+    verb = _choose_verb(destroys=asked.destroy, full=asked.full)
+    say_next(f"fairway {verb if changes else choose_idle_verb(selection, environment)}{where}")
 
 
-def _suggest(plan: Plan, saved: Path | None) -> None:
+def choose_idle_verb(selection: Selection, environment: str) -> str:
+    """What to do when nothing changes. A local cloud that does not run has no status to show."""
+    if environment != LOCAL:
+        return "status"
+    from fairway.cloud.launch import find_cloud
+
+    return "status" if find_cloud(state_directory(find_home(selection.directory))) else "up"
+
+
+def _suggest(plan: Plan, saved: Path | None, idle_verb: str) -> None:
     where = name_environment(plan.environment)
     if plan.is_empty:
-        say_next(f"fairway status{where}")
+        say_next(f"fairway {idle_verb}{where}")
     elif saved:
         say_next(f"fairway apply {saved}")
     else:
-        say_next(f"fairway {'destroy' if plan.destroys else 'apply'}{where}")
+        say_next(f"fairway {_choose_verb(destroys=plan.destroys, full=plan.full)}{where}")
+
+
+def _choose_verb(*, destroys: bool, full: bool) -> str:
+    """What does just what was shown."""
+    return "destroy" if destroys else "apply --full" if full else "apply"

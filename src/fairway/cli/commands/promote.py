@@ -10,7 +10,7 @@ import click
 
 from fairway.apply import Release
 from fairway.cli.delivery import Proposal, opened_target
-from fairway.cli.options import complete_environments, full_option, name_environment
+from fairway.cli.options import Number, complete_environments, full_option, name_environment
 from fairway.cli.render.human import say, say_next, summarise_plan
 from fairway.cli.request import Request, deliver, request_options, say_release
 from fairway.cli.source_control import find_provenance
@@ -25,7 +25,11 @@ from fairway.route import find_app, prepare_apply
 @click.argument("source", metavar="FROM", shell_complete=complete_environments)
 @click.argument("destination", metavar="TO", shell_complete=complete_environments)
 @click.option(
-    "--release", "number", type=click.IntRange(min=1), metavar="N", help="Not the newest good one."
+    "--release",
+    "number",
+    type=Number(min=1),
+    metavar="N",
+    help="Bring this release; the newest good one when not said.",
 )
 @full_option
 @request_options
@@ -53,9 +57,10 @@ class _Promote:
         """The released definition as the destination sees it, with the released archives."""
         directory = self.request.directory
         origin = find_app(directory, self.source)
+        there = find_app(directory, self.destination)
         source_aws = open_target(origin, report, must_answer=True).require_aws()
         found, definition = find_release(origin, source_aws, self.number)
-        app = define_target(origin, definition, find_app(directory, self.destination))
+        app = define_target(origin, definition, there)
         with opened_target(app, report) as target:
             aws = target.require_aws()
             unfinished = prepare_apply(app, aws, report)

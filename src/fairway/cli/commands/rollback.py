@@ -10,7 +10,7 @@ import click
 
 from fairway.apply import Release
 from fairway.cli.delivery import Proposal, opened_target
-from fairway.cli.options import environment_option, full_option, name_environment
+from fairway.cli.options import Number, environment_option, full_option, name_environment
 from fairway.cli.render.human import say, say_next, summarise_plan
 from fairway.cli.request import Request, deliver, request_options, say_release
 from fairway.cli.source_control import find_provenance
@@ -21,7 +21,7 @@ from fairway.route import find_app, prepare_apply
 
 
 @click.command("rollback", epilog="Example: fairway rollback -e prod 12 --yes")
-@click.argument("number", metavar="[N]", required=False, type=click.IntRange(min=1))
+@click.argument("number", metavar="[N]", required=False, type=Number(min=1))
 @environment_option
 @click.option("--with-data", is_flag=True, help="Take the data's stacks back too.")
 @full_option
@@ -77,10 +77,11 @@ class _Rollback:
         if release is None:
             say(summarise_plan(proposal.plan))
             say(f"what runs is what release {earlier} was")
-            return
-        say_release(f"is release {earlier} again,", release)
-        say("the file here was not changed: applying it goes forward again", dim=True)
-        say_next(f"fairway status{name_environment(self.environment)}")
+        else:
+            say_release(f"is release {earlier} again,", release)
+            say("the file here was not changed: applying it goes forward again", dim=True)
+        where = name_environment(self.environment)
+        say_next(f"fairway status{where}", started=proposal.target.started)
 
 
 def _find_earlier(origin: str) -> int:

@@ -39,8 +39,9 @@ def command(environment: str, identity: str | None, directory: Path, as_json: bo
     if as_json:
         print_json({"lock": asdict(held.lock) if held else None, "broken": broken is not None})
         return
-    if held is None:
-        say(f"nobody holds the lock of {app.name} in {environment}")
+    if held is None or (identity and broken is None):
+        none = ", so there was none to break" if identity else ""
+        say(f"nobody holds the lock of {app.name} in {environment}{none}")
         return
     lock = held.lock
     who = f"process {lock.holder.pid} on {lock.holder.host}"
@@ -53,4 +54,4 @@ def command(environment: str, identity: str | None, directory: Path, as_json: bo
         say("  the next apply takes it over", dim=True)
         say_next(f"fairway apply -e {environment}")
     elif broken is None:
-        say_next(tell_break(lock))
+        say_next(tell_break(lock, click.get_current_context().params.get("service") or ""))

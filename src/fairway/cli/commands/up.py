@@ -9,17 +9,18 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from fairway.cli.edits import Edits
 from fairway.cli.interrupts import interrupted_by
-from fairway.cli.options import directory_option, services_option
+from fairway.cli.options import directory_option, services_option, verbose_option
 from fairway.cli.pauses import Pauses
 from fairway.cli.render.human import say, say_next, show_status
 from fairway.cli.render.logs import show_invocations
-from fairway.cli.render.notices import DENIED, show_denials
+from fairway.cli.render.notices import DENIED, show_denials, show_running
 from fairway.cli.render.progress import Progress
 from fairway.cli.selection import Selection, select
 from fairway.cli.services import bring_up
@@ -41,7 +42,7 @@ _LOG_PAUSE = 0.25  # seconds between questions for log lines
 
 @click.command("up", epilog="Example: fairway up --detach && fairway status")
 @click.option("-d", "--detach", is_flag=True, help="Leave it running and return.")
-@click.option("-v", "--verbose", is_flag=True, help="Show every resource as it goes.")
+@verbose_option("Show every resource as it goes.")
 @directory_option
 @services_option
 def command(detach: bool, verbose: bool, directory: Path, services: tuple[str, ...]) -> None:
@@ -83,7 +84,7 @@ def start_app(directory: Path, report: Report) -> tuple[App, Target]:
     for table in plan.kept_tables:
         report(Notice(f"{table} stays from before, as it is; a new, empty table is made"))
     if unfinished or not plan.is_empty:
-        provenance = find_provenance(directory)
+        provenance = replace(find_provenance(directory), kind="up")
         apply_plan(plan, target.require_aws(), provenance=provenance, report=report)
     return app, target
 
@@ -102,6 +103,7 @@ def _start_and_show(selection: Selection, *, verbose: bool) -> tuple[list[App], 
             target = bring_up(apps, progress)
     for app in apps:
         show_status(read_status(app, target.require_aws()))
+    show_running(apps, target)
     return apps, target
 
 
@@ -219,7 +221,7 @@ def _take_edit(running: App, target: Target, files: list[str]) -> App:
             fg="yellow",
         )
         return running
-    apply_plan(plan, target.require_aws(), provenance=provenance.result())
+    apply_plan(plan, target.require_aws(), provenance=replace(provenance.result(), kind="up"))
     seconds = time.monotonic() - began
     say(f"reloaded {', '.join(files)} ({seconds:.2f} s)", err=True, fg="green")
     return app

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from fairway.operate.status import Status
 
 LONGEST_VALUE = 200
+_DIGEST = re.compile(r"(?<=artifacts/)([0-9a-f]{12})[0-9a-f]{52}\.zip(?=\Z)")  # an archive's key
 _MARKS = {
     Action.CREATE: ("+", "green"),
     Action.UPDATE: ("~", "yellow"),
@@ -40,9 +42,12 @@ def say(text: str = "", *, err: bool = False, **style: Any) -> None:
     click.secho(text, err=err, color=colour, **style)
 
 
-def say_next(text: str) -> None:
-    """The recommended next step, on stderr."""
-    say(f"next: {text}", err=True, dim=True)
+def say_next(text: str, *, started: bool = False) -> None:
+    """The recommended next step, on stderr.
+
+    started: whether a local cloud was started on the way and goes on running; how it ends is added.
+    """
+    say(f"next: {text}{', fairway down' if started else ''}", err=True, dim=True)
 
 
 def show_place(place: Place) -> str:
@@ -220,10 +225,10 @@ def _describe_property(item: PropertyChange, known: Place | None) -> str:
 
 
 def show_value(value: Any) -> str:
-    """A property's value on one line; secrets and values to come in words."""
+    """A property's value on one line; secrets and values to come in words, digests cut short."""
     if value is None:
         return "(none)"
-    text = value if isinstance(value, str) else _write_value(value)
+    text = _DIGEST.sub(r"\1...", value) if isinstance(value, str) else _write_value(value)
     plain = show_plainly(text)
     return plain if len(plain) <= LONGEST_VALUE else f"{plain[: LONGEST_VALUE - 3]}..."
 

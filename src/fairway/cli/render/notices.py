@@ -50,12 +50,15 @@ def word_notices(apps: Sequence[App], notices: Iterable[Mapping[str, Any]]) -> l
     return found
 
 
-def show_local_limits(plan: Plan) -> None:
-    """What the local cloud does not do for what is new, in words, before anything is applied."""
-    show_limits_of([plan])
+def show_local_limits(plan: Plan, *, verbose: bool) -> None:
+    """That the local cloud leaves things out for what is new, before anything is applied.
+
+    verbose: in a sentence each, and not only how many.
+    """
+    show_limits_of([plan], verbose=verbose)
 
 
-def show_limits_of(plans: Iterable[Plan]) -> None:
+def show_limits_of(plans: Iterable[Plan], *, verbose: bool) -> None:
     """The same of some plans, each sentence once."""
     local = [plan for plan in plans if plan.environment == LOCAL]
     changes = [change for plan in local for _, change in plan.changes()]
@@ -65,10 +68,15 @@ def show_limits_of(plans: Iterable[Plan]) -> None:
 
     new = {change.resource_type for change in changes if change.action is Action.CREATE}
     limits = list_limits(new)
-    if limits:
-        say("\non the local cloud:", dim=True)
-        for sentence in limits:
-            say(f"  {sentence}", dim=True)
+    if not limits:
+        return
+    if not verbose:
+        count = f"{len(limits)} thing{'' if len(limits) == 1 else 's'}"
+        say(f"\nnot as on AWS, on the local cloud: {count}; --verbose tells", dim=True)
+        return
+    say("\non the local cloud:", dim=True)
+    for sentence in limits:
+        say(f"  {sentence}", dim=True)
 
 
 def show_denials(apps: Sequence[App], target: Target, told: set[str]) -> None:
@@ -82,3 +90,14 @@ def show_denials(apps: Sequence[App], target: Target, told: set[str]) -> None:
             told.add(notice["text"])
             (text,) = word_notices(apps, [notice])
             say(f"note: {text}", err=True, fg="yellow")
+
+
+def show_running(apps: Sequence[App], target: Target) -> None:
+    """What the local cloud has to say about how it runs them; denials are told as they come."""
+    if target.cloud is None:
+        return
+    from fairway.cloud.launch import read_status
+
+    notices = read_status(target.cloud).get("notices", [])
+    for text in word_notices(apps, [n for n in notices if _TOLD_AS not in n["text"]]):
+        say(f"  note: {text}", dim=True)

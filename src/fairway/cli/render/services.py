@@ -25,9 +25,11 @@ def summarise_plans(root: str, environment: str, plans: Mapping[str, Plan]) -> I
     counts = {a: sum(plan.count()[a] for plan in changed.values()) for a in _ACTED}
     words = [f"{number} to {action}" for action, number in counts.items() if number]
     changes = "changes" if len(changed) == 1 else "change"
+    outputs = any(stack.outputs_changed for plan in changed.values() for stack in plan.stacks)
+    rest_of = "outputs" if outputs else "parameters"
     yield (
         f"{where}: {len(changed)} of {count_services(len(plans))} {changes}: "
-        f"{', '.join(words) or 'outputs to update'}"
+        f"{', '.join(words) or f'{rest_of} to update'}"
     )
     rest = [name for name in plans if name not in changed]
     if rest:
