@@ -25,6 +25,18 @@ EXIT_CODES = {
     errors.EXIT_BUG: "A bug in Fairway. The traceback is in the file that the message names.",
     errors.EXIT_INTERRUPTED: "Interrupted with Ctrl-C.",
 }
+ARGUMENTS = {
+    "[TEMPLATE]": "What it is made from.",
+    "[DIRECTORY]": "Where to make it, new or empty; named as the template when not said.",
+    "[PLAN]": "A plan that `fairway plan --save` wrote; without it, what the file says now.",
+    "PLAN": "A plan that `fairway plan --save` wrote.",
+    "[N]": "The number of a release, as `fairway history` lists it.",
+    "FROM": "The environment whose release is brought.",
+    "TO": "The environment that it is brought to.",
+    "[COMPONENTS]...": "Only the lines of these; of all when not said.",
+    "{deploy}": "What the policy is for.",
+    "{bash|zsh|fish}": "The shell.",
+}
 
 
 def make_page() -> str:
@@ -65,7 +77,8 @@ def _fence_if_verbatim(paragraph: str) -> str:
 
 def _row(parameter: click.Parameter, context: click.Context) -> list[str]:
     if isinstance(parameter, click.Argument):
-        return [f"`{parameter.make_metavar(context)}`", "", _default(parameter)]
+        name = parameter.make_metavar(context)
+        return [f"`{name}`", ARGUMENTS[name], _default(parameter)]
     assert isinstance(parameter, click.Option)
     names = ", ".join(f"`{name}`" for name in parameter.opts)
     if not parameter.is_flag:

@@ -315,7 +315,9 @@ TOLD = {
     "and belongs to another user, as one in a directory that everybody may write. It is not "
     "followed. Move the application, or make the file yours.",
     "service-outside": "A folder that a pattern under `services` matches is a link that leads out "
-    "of the root. Put the folder itself below the root, or remove the link.",
+    "of the root, or to a folder that no pattern matches, or it is a service of another root "
+    "already: from its own folder it would have another name, and be a second copy of everything. "
+    "Put the folder itself below this root, and name it there alone.",
     "not-text": "The file is not UTF-8 text. Save it as UTF-8.",
     "unreadable-file": "The file, or the code of a handler, is there and cannot be read: the "
     "message tells the system's reason. Mend its permissions.",

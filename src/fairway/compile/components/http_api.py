@@ -16,7 +16,7 @@ from fairway.define.values import parse_route
 LONGEST_WAIT = 30_000
 TOKENS = "tokens"
 """The name of the security scheme, and so of the authorizer."""
-_ACCESS_FIELDS = (
+ACCESS_FIELDS = (
     "requestId", "requestTime", "httpMethod", "path", "routeKey", "status", "responseLength",
     "integrationLatency", "responseLatency", "integrationErrorMessage",
 )  # fmt: skip
@@ -41,7 +41,7 @@ def compile_http_api(name: str, api: HttpApi, draft: Draft) -> None:
         origin_of(name, {"RetentionInDays": "logs"}),
     )
     logs = "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:"
-    fields = ",".join(f'"{field}":"$context.{field}"' for field in _ACCESS_FIELDS)
+    fields = ",".join(f'"{field}":"$context.{field}"' for field in ACCESS_FIELDS)
     draft.code.add(
         f"{stem}Stage",
         "AWS::ApiGatewayV2::Stage",
