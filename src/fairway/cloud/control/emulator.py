@@ -17,22 +17,20 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import uvicorn
 
+from fairway.cloud.control.asgi import Application
 from fairway.cloud.control.durable.stores import State
 from fairway.cloud.control.left_out import leave_out
 from fairway.cloud.control.logs import Line
 from fairway.cloud.control.row_requests import RowRequests
 from fairway.cloud.control.service_imports import ServiceImports, find_module
 from fairway.cloud.control.settings import CloudSettings
-
-Scope = MutableMapping[str, Any]
-Application = Callable[[Scope, Callable[..., Any], Callable[..., Any]], Any]
 
 Kept = Callable[[str, Any], State]
 """A service's name and module to its kept state; empty when there is none."""

@@ -10,16 +10,13 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Iterable, MutableMapping
 from typing import Any, Protocol
 from xml.sax.saxutils import escape
 
+from fairway.cloud.control.asgi import Receive, Scope, Send
 from fairway.cloud.control.durable.touch import begin_request
 from fairway.cloud.control.requests import Change, classify, reads_by_form
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _CREDENTIAL = re.compile(rb"Credential=[^/]+/\d+/[^/]*/([^/]+)/aws4_request")
 _LOCAL_HOST = re.compile(r"^(?:127\.0\.0\.1|\[::1\]|(?:[a-z0-9.-]+\.)?localhost)(?::\d+)?$")

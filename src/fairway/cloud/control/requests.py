@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping
 from enum import Enum
-from typing import Any
 
-Scope = MutableMapping[str, Any]
+from fairway.cloud.control.asgi import Scope
 
 
 class Change(Enum):

@@ -14,14 +14,11 @@ import logging
 import os
 import re
 import uuid
-from collections.abc import Awaitable, Callable, MutableMapping
 from email.utils import formatdate
 from typing import Any
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+from fairway.cloud.control.asgi import Application, Receive, Scope, Send
+
 Answer = tuple[int, dict[str, str], bytes]
 
 _SERVICE = "dynamodb"
@@ -67,7 +64,11 @@ class RowRequests:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         headers = read_headers(scope)
-        if headers is None or not self._set_scope(scope, headers):
+        if headers is None:
+            await self._application(scope, receive, send)
+            return
+        key, region = _find_credential(headers)
+        if not self._set_scope(scope, key, region):
             await self._application(scope, receive, send)
             return
         body = await _read_body(receive)
@@ -75,18 +76,17 @@ class RowRequests:
             return
         self._evaluator.pin_signed_body(body)
         request_id = str(uuid.uuid4())
-        status, found, content = self._refuse(headers, body, request_id) or await self._handle(
-            headers, body, request_id
-        )
+        status, found, content = self._refuse(
+            headers, body, request_id, key, region
+        ) or await self._handle(headers, body, request_id)
         found.setdefault("Content-Length", str(len(content)))
         found.setdefault("date", formatdate(usegmt=True))
         lines = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in found.items()]
         await send({"type": "http.response.start", "status": status, "headers": lines})
         await send({"type": "http.response.body", "body": content})
 
-    def _set_scope(self, scope: Scope, headers: dict[str, str]) -> bool:
+    def _set_scope(self, scope: Scope, key: str, region: str) -> bool:
         """Tell ministack whose request this is; false when it is not known at first sight."""
-        key, region = _find_credential(headers)
         try:
             account = self._app._request_account_scope(key)
         except self._app.AmbiguousAccessKeyError:
@@ -99,9 +99,10 @@ class RowRequests:
         self._evaluator.pin_signed_request("POST", "/", {}, scope["headers"])
         return True
 
-    def _refuse(self, headers: dict[str, str], body: bytes, request_id: str) -> Answer | None:
+    def _refuse(
+        self, headers: dict[str, str], body: bytes, request_id: str, key: str, region: str
+    ) -> Answer | None:
         """The answer to who may not do this, or None."""
-        key, region = _find_credential(headers)
         self._evaluator.pin_request_caller(headers, {})
         action = self._actions.extract_iam_action(_SERVICE, "POST", "/", headers, body, {})
         account = self._responses.get_account_id()
