@@ -147,3 +147,24 @@ def test_an_answer_names_its_request_once(cloud: Cloud, stack: str, kind: str) -
     assert named == answer["ResponseMetadata"]["RequestId"]
     if kind == "RequestResponse":
         assert json.loads(answer["Payload"].read()) == named
+
+
+@holds("DynamoDB", "DynamoDB low-level API", "An answer has the headers of the page, and no more")
+def test_an_answer_of_a_table_has_its_headers_alone(cloud: Cloud) -> None:
+    answer = cloud.client("dynamodb").list_tables()
+    named = set(answer["ResponseMetadata"]["HTTPHeaders"])
+    own = {"x-amzn-requestid", "x-amz-crc32", "content-type", "content-length", "date"}
+    assert named == own
+
+
+@holds(
+    "S3",
+    "Common response headers",
+    "An answer names its request and its host, and no origin to whoever is no browser",
+)
+def test_an_answer_of_a_bucket_names_its_request_and_host(cloud: Cloud, bucket: str) -> None:
+    named = set(
+        cloud.client("s3").list_objects_v2(Bucket=bucket)["ResponseMetadata"]["HTTPHeaders"]
+    )
+    assert {"x-amz-request-id", "x-amz-id-2"} <= named
+    assert not [name for name in named if name.startswith(("access-control-", "x-amzn-"))]

@@ -12,6 +12,8 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
 
+import uvloop
+
 from fairway.cloud.control.settings import CloudSettings
 from fairway.cloud.info import LOG
 from fairway.cloud.supervisor import UNABLE
@@ -40,7 +42,7 @@ def serve_cloud(
     """
     # Not asyncio.run, which waits for every task: an operation of the emulator may wait for
     # minutes, and everything is saved. The supervisor ends the process at once.
-    loop = asyncio.new_event_loop()
+    loop = uvloop.new_event_loop()
     return loop.run_until_complete(run_cloud(settings, publish, say, supervisor_pid, restarts))
 
 

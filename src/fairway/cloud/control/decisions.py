@@ -104,13 +104,17 @@ class Decisions:
 
 def _read_key(action: str, resource: str) -> Question | None:
     """The key's ARN, uses, state and policy; () without a key, None for one that is not usable."""
-    need = keys.find_key(action, resource)
-    if need is None or need.is_managed:
+    reference = keys.find_reference(action, resource)
+    if not reference:
         return ()
-    policy = keys.read_policy(need.key)
-    if not need.usable or not isinstance(policy, str) or has_conditions(policy):
+    record = keys.find_record(reference, resource)
+    if record is None:
+        return () if keys.is_managed(reference) else None
+    policy = record.get("Policy") or ""
+    usable = record.get("KeyState") == "Enabled"
+    if not usable or not isinstance(policy, str) or has_conditions(policy):
         return None
-    return (need.key, need.actions, policy)
+    return (str(record["Arn"]), keys.NEEDS[action], policy)
 
 
 @functools.lru_cache(maxsize=512)

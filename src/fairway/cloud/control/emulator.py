@@ -24,6 +24,7 @@ from typing import Any
 
 import uvicorn
 
+from fairway.cloud.control.answer_headers import AnswerHeaders
 from fairway.cloud.control.asgi import Application
 from fairway.cloud.control.durable.stores import State
 from fairway.cloud.control.left_out import leave_out
@@ -168,7 +169,7 @@ class Emulator:
     @property
     def application(self) -> Application:
         """Ministack's ASGI application, and a shorter way for requests for rows before it."""
-        return RowRequests(self._app.app)
+        return RowRequests(AnswerHeaders(self._app.app))
 
     async def serve(self, application: Application, listening: socket.socket) -> None:
         """Answer on a listening loopback socket until `stop`."""
@@ -179,6 +180,7 @@ class Emulator:
             ws="none",
             log_config=None,
             access_log=False,
+            proxy_headers=False,
             server_header=False,
             date_header=False,
             timeout_keep_alive=75,

@@ -16,9 +16,8 @@ from xml.sax.saxutils import escape
 
 from fairway.cloud.control.asgi import Receive, Scope, Send
 from fairway.cloud.control.durable.touch import begin_request
-from fairway.cloud.control.requests import Change, classify, reads_by_form
+from fairway.cloud.control.requests import Change, classify, reads_by_form, service_of
 
-_CREDENTIAL = re.compile(rb"Credential=[^/]+/\d+/[^/]*/([^/]+)/aws4_request")
 _LOCAL_HOST = re.compile(r"^(?:127\.0\.0\.1|\[::1\]|(?:[a-z0-9.-]+\.)?localhost)(?::\d+)?$")
 _HIDDEN = ("/_ministack/", "/_localstack/")
 _SERVED = frozenset({"lambda", "elasticloadbalancing", "apigateway", "cloudformation"})
@@ -119,19 +118,10 @@ class Gateway:
                 if reason is not None and change is not Change.NONE:
                     refused = True
                     await _refuse_unsaved(send, message, reason)
-                elif service == "lambda":
-                    message["headers"] = name_once(message.get("headers", ()))
             if not refused:
                 await send(message)
 
         await self._application(scope, receive_noted, send_kept)
-
-
-def name_once(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """The headers with the first request id: an invocation's, before that of ministack's call."""
-    found = list(headers)
-    named = [pair for pair in found if pair[0].lower() == b"x-amzn-requestid"]
-    return [pair for pair in found if pair not in named[1:]]
 
 
 async def _refuse_unsaved(send: Send, message: MutableMapping[str, Any], reason: str) -> None:
@@ -153,15 +143,6 @@ async def _refuse(send: Send, kind: bytes, text: str) -> None:
 def _find_kind(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     """The content type, or b""."""
     return next((value for name, value in headers if name.lower() == b"content-type"), b"")
-
-
-def service_of(headers: list[tuple[bytes, bytes]]) -> str:
-    """The AWS service that a signed request names, or ""."""
-    for name, value in headers:
-        if name == b"authorization":
-            found = _CREDENTIAL.search(value)
-            return found.group(1).decode("ascii", "replace") if found else ""
-    return ""
 
 
 def refuse_foreign(headers: list[tuple[bytes, bytes]]) -> str | None:

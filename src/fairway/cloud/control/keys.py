@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from fairway.cloud.control.denials import Denial
 
@@ -60,31 +61,57 @@ class KeyNeed:
 
 def find_key(action: str, resource: str) -> KeyNeed | None:
     """The key that an action on a resource needs; None when it needs none."""
-    actions = NEEDS.get(action)
-    # A shard iterator names its stream to the service alone.
-    if actions is None or not resource.startswith("arn:"):
+    reference = find_reference(action, resource)
+    if not reference:
         return None
-    service = action.partition(":")[0]
-    reference = _READERS[service](resource, action)
-    return describe_need(service, actions, reference, resource) if reference else None
+    return describe_need(action.partition(":")[0], NEEDS[action], reference, resource)
+
+
+def find_reference(action: str, resource: str) -> str:
+    """The id, ARN or alias of the key that encrypts what an action is for; "" without one."""
+    # A shard iterator names its stream to the service alone.
+    if action not in NEEDS or not resource.startswith("arn:"):
+        return ""
+    return _READERS[action.partition(":")[0]](resource, action)
+
+
+def find_record(reference: str, resource: str) -> Mapping[str, Any] | None:
+    """What AWS KMS knows of a resource's key; None where it has no such key."""
+    from ministack.core import responses
+    from ministack.services import kms
+
+    _, _, _, region, account, *_ = resource.split(":", 5)
+    region, account = region or responses.get_region(), account or responses.get_account_id()
+    prefix = f"arn:aws:kms:{region}:{account}:key/"
+    found: Mapping[str, Any] | None
+    if reference.startswith(prefix):  # as nearly all: without all the other ways to name a key
+        found = kms._keys.get_scoped(account, region, reference.removeprefix(prefix))
+        found = found if found and found.get("Arn") == reference else None
+    else:
+        with responses.request_scope(account, region):
+            found = kms._resolve_key(reference)
+    return found
+
+
+def is_managed(reference: str) -> bool:
+    """Whether a key that AWS KMS has no record of is one of AWS's own."""
+    return "alias/aws/" in reference
 
 
 def describe_need(service: str, actions: tuple[str, ...], reference: str, resource: str) -> KeyNeed:
     """What a service asks of a key for a resource. reference: the key's id, ARN or alias."""
     from ministack.core import responses
-    from ministack.services import kms
 
     _, _, _, region, account, *_ = resource.split(":")
     region, account = region or responses.get_region(), account or responses.get_account_id()
-    with responses.request_scope(account, region):
-        record = kms._resolve_key(reference)
+    record = find_record(reference, resource)
     context = {
         "kms:viaservice": f"{service}.{region}.amazonaws.com",
         "kms:calleraccount": account,
         **_describe_encryption(service, resource, account),
     }
     if record is None:
-        managed = "alias/aws/" in reference
+        managed = is_managed(reference)
         return KeyNeed(reference, actions, context, usable=managed, is_managed=managed)
     return KeyNeed(str(record["Arn"]), actions, context, record.get("KeyState") == "Enabled")
 

@@ -51,10 +51,21 @@ _LATER: Mapping[str, frozenset[str]] = {
 }
 """Streams of measurements: written with the next sweep, not before each answer."""
 
+_CREDENTIAL = re.compile(rb"Credential=[^/]+/\d+/[^/]*/([^/]+)/aws4_request")
+
 _READS = ("Get", "List", "Describe", "BatchGet", "Query", "Scan", "TransactGet", "Lookup")
 
 _ACTION = re.compile(rb"Action=([A-Za-z]+)(?:&|$)")
 """How SDKs begin the form of a request ("Query API", CloudFormation's and EC2's references)."""
+
+
+def service_of(headers: list[tuple[bytes, bytes]]) -> str:
+    """The AWS service that a signed request names, or ""."""
+    for name, value in headers:
+        if name == b"authorization":
+            found = _CREDENTIAL.search(value)
+            return found.group(1).decode("ascii", "replace") if found else ""
+    return ""
 
 
 def classify(scope: Scope, service: str) -> Change:

@@ -9,9 +9,7 @@ is served does not depend on this module (tests/parity/test_row_requests.py).
 
 from __future__ import annotations
 
-import base64
 import logging
-import os
 import re
 import uuid
 from email.utils import formatdate
@@ -30,20 +28,15 @@ _AUTHORIZATION = re.compile(
 _UNUSUAL = frozenset(
     {
         "content-encoding",
+        "origin",
         "transfer-encoding",
         "x-amz-content-sha256",
         "x-amz-decoded-content-length",
         "x-forwarded-proto",
     }
 )
-"""Headers that change how a body or its origin is read."""
+"""Headers that change how a body or its origin is read, or what is answered."""
 
-_CORS = {
-    "Access-Control-Allow-Origin": "*",
-    "Access-Control-Allow-Methods": "GET, POST, PUT, DELETE, HEAD, OPTIONS, PATCH",
-    "Access-Control-Allow-Headers": "*",
-    "Access-Control-Expose-Headers": "*",
-}
 _log = logging.getLogger(__name__)
 
 
@@ -68,7 +61,7 @@ class RowRequests:
             await self._application(scope, receive, send)
             return
         key, region = _find_credential(headers)
-        if not self._set_scope(scope, key, region):
+        if not self._set_scope(scope, headers, key, region):
             await self._application(scope, receive, send)
             return
         body = await _read_body(receive)
@@ -85,7 +78,7 @@ class RowRequests:
         await send({"type": "http.response.start", "status": status, "headers": lines})
         await send({"type": "http.response.body", "body": content})
 
-    def _set_scope(self, scope: Scope, key: str, region: str) -> bool:
+    def _set_scope(self, scope: Scope, headers: dict[str, str], key: str, region: str) -> bool:
         """Tell ministack whose request this is; false when it is not known at first sight."""
         try:
             account = self._app._request_account_scope(key)
@@ -96,8 +89,17 @@ class RowRequests:
         self._evaluator.pin_request_origin(address, False)
         self._responses.set_request_account_id(account)
         self._responses.set_request_region(region)
-        self._evaluator.pin_signed_request("POST", "/", {}, scope["headers"])
+        self._pin_signature(headers, key)
         return True
+
+    def _pin_signature(self, headers: dict[str, str], key: str) -> None:
+        """What ministack's `pin_signed_request` makes of a usual request."""
+        evaluator = self._evaluator
+        checked = not evaluator._is_root_key(key)
+        request = evaluator.SignedRequest(key, "POST", "/", {}, headers) if checked else None
+        evaluator._verified_key.set("")
+        evaluator._anonymous.set(False)
+        evaluator._signed_request.set(request)
 
     def _refuse(
         self, headers: dict[str, str], body: bytes, request_id: str, key: str, region: str
@@ -146,9 +148,7 @@ class RowRequests:
             return 500, {"Content-Type": "application/json"}, document.encode()
         self._app.fix_error_content_type(_SERVICE, status, found)
         self._app.fix_success_content_type(_SERVICE, status, found)
-        found |= _CORS
-        found["x-amzn-requestid"] = found["x-amz-request-id"] = request_id
-        found["x-amz-id-2"] = base64.b64encode(os.urandom(48)).decode()
+        found["x-amzn-requestid"] = request_id
         return status, found, content if isinstance(content, bytes) else content.encode()
 
 

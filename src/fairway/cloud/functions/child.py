@@ -297,12 +297,24 @@ def _preload() -> None:
     gc.freeze()  # so that a worker's collections do not copy these pages
 
 
+def _yield_to_cloud() -> None:
+    """Let a worker that is woken wait until the cloud, which woke it, pauses (Linux).
+
+    Otherwise the cloud stops in the middle of every answer for the worker that it has just given
+    something to do, and others wait for both. Workers inherit it; see sched(7), SCHED_BATCH.
+    """
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):  # a container may forbid it
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+
+
 def run_nursery(packages: str, commands_fd: int) -> None:
     """Preload, then serve orders; in a forked worker, run the function's runtime."""
     arrange_path(None, packages)
     if sys.platform == "linux":  # elsewhere nothing is forked, see nursery.py
         _preload()
     _call_prctl(_SET_CHILD_SUBREAPER, 1)
+    _yield_to_cloud()
     wake, poke = os.pipe()
     for descriptor in (wake, poke):
         os.set_blocking(descriptor, False)

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from fairway.cloud.control.gateway import Gateway, refuse_foreign, service_of
+from fairway.cloud.control.gateway import Gateway, refuse_foreign
+from fairway.cloud.control.requests import service_of
 from fairway.cloud.control.requests import Change
 
 
