@@ -20,6 +20,7 @@ from fairway.cloud.control.ports import PortBook
 from fairway.cloud.control.snapshots import (
     Stores,
     iterate_packages,
+    peek_stores,
     read_aliases,
     read_function,
     read_listeners,
@@ -97,6 +98,7 @@ class Reconciler:
         self._dirty = True
         self._lock = asyncio.Lock()
         self._functions: dict[str, Function] = {}
+        self._unpacked: dict[int, tuple[bytes, Path]] = {}
         self._served: dict[str, Served] = {}
         self._local: dict[str, int] = {}
         self._told: set[str] = set()
@@ -119,11 +121,12 @@ class Reconciler:
 
     async def _apply(self) -> None:
         await self._apply_functions()
-        self._runtime.set_aliases(read_aliases(self._stores))
+        stores = peek_stores(self._stores)
+        self._runtime.set_aliases(read_aliases(stores))
         wanted: dict[str, Served] = {}
-        for listener in read_listeners(self._stores):
+        for listener in read_listeners(stores):
             wanted[listener.arn] = listener
-        for api in read_apis(self._stores):
+        for api in read_apis(stores):
             wanted[api.api_id] = api
         await self._apply_served(wanted)
 
@@ -131,20 +134,30 @@ class Reconciler:
 
     async def _apply_functions(self) -> None:
         wanted: dict[str, Function] = {}
-        for config, archive, record in list(iterate_packages(self._stores)):
+        unpacked: dict[int, tuple[bytes, Path]] = {}
+        for config, archive, record in list(iterate_packages(peek_stores(self._stores))):
             try:
-                code = await asyncio.to_thread(unpack_archive, archive, self._code)
+                code = await self._unpack(archive)
             except UnsafeArchive as error:
                 self._tell(f"{config['FunctionName']}: {error}")
                 continue
+            unpacked[id(archive)] = archive, code
             function = read_function(config, record, code)
             wanted[function.arn] = function
+        self._unpacked = unpacked
         for arn in self._functions.keys() - wanted.keys():
             del self._functions[arn]
             await self._runtime.remove(arn)
         for arn, function in wanted.items():
             if self._functions.get(arn) != function:
                 await self._put(function)
+
+    async def _unpack(self, archive: bytes) -> Path:
+        """An archive's folder; the digest of one that was there before is not taken again."""
+        known = self._unpacked.get(id(archive))
+        if known is not None and known[0] is archive and known[1].is_dir():
+            return known[1]
+        return await asyncio.to_thread(unpack_archive, archive, self._code)
 
     async def _put(self, function: Function) -> None:
         self._functions[function.arn] = function

@@ -6,10 +6,11 @@ HTTP APIs are read in `api_snapshots`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, cast
 
+from fairway.cloud.control.durable.touch import peek
 from fairway.cloud.control.invocation import versioned_arn
 from fairway.cloud.edge.model import (
     Action,
@@ -52,6 +53,11 @@ class Stores:
     integrations: Mapping[tuple[str, ...], dict[str, Record]]
     stages: Mapping[tuple[str, ...], dict[str, Record]]
     authorizers: Mapping[tuple[str, ...], dict[str, Record]]
+
+
+def peek_stores(stores: Stores) -> Stores:
+    """The same content, for reading only: what is read so, nobody takes for changed."""
+    return Stores(**{part.name: peek(getattr(stores, part.name)) for part in fields(stores)})
 
 
 # --- functions ---------------------------------------------------------------

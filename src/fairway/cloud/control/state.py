@@ -15,6 +15,7 @@ import logging
 from collections.abc import Callable, Iterable
 
 from fairway.cloud.control.durable.services import Services
+from fairway.cloud.control.durable.touch import Touched
 from fairway.cloud.control.journal import Journal, Opened
 from fairway.cloud.control.requests import Change
 
@@ -89,9 +90,11 @@ class StateKeeper:
         """
         if self._services is None or not self._keep:
             return None
+        if isinstance(touched, Touched):
+            touched.answer(changed=change is not Change.NONE)
         if self._sweep_due:
             self._sweep_due = False
-            await self._sweep(everything=True)
+            self._look_at_touched()
         elif change is Change.NONE and not self._unsaved:
             return None
         reason = await self._collect_and_write(touched if change is Change.CONTROL else ())
@@ -146,7 +149,7 @@ class StateKeeper:
                 self._tick(bool(written))
                 if self._sweep_due:
                     self._sweep_due = False
-                    await self._sweep(everything=True)
+                    self._look_at_touched()
                 if self._services is not None and (self._unsaved or self._services.has_news):
                     await self._collect_and_write()
                 if ticks % _SWEEP == 0:
@@ -154,8 +157,15 @@ class StateKeeper:
             except Exception:
                 _log.exception("changes could not be written in the background")
 
+    def _look_at_touched(self) -> None:
+        """Look at whatever was touched, in one moment, which the caller writes."""
+        if self._services is not None:
+            for service in self._services.list_due(everything=True):
+                with contextlib.suppress(RuntimeError):  # busy: it stays due
+                    self._services.sweep(self._unsaved, service, thorough=False)
+
     async def _sweep(self, everything: bool = False) -> None:
-        """Look at records that may have changed in place, a service at a time."""
+        """Look at all records of services that were touched, a service at a time."""
         if self._services is None:
             return
         for service in self._services.list_due(everything):

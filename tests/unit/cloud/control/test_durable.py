@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import errno
 import json
 import os
@@ -139,8 +140,13 @@ def test_a_keyed_service_looks_at_touched_keys_only() -> None:
 def test_reads_are_noted_for_the_request_that_made_them() -> None:
     notes = Notes()
     store = NotedStore({"a": 1}, notes, "iam")
-    touched = begin_request()
-    assert store["a"] == 1
+
+    def read() -> set[str]:
+        touched = begin_request()
+        assert store["a"] == 1
+        return touched
+
+    touched = contextvars.copy_context().run(read)
     assert (touched, notes.read, notes.written) == ({"iam"}, {"iam"}, set())
     store["b"] = 2
     assert notes.written == {"iam"}

@@ -12,6 +12,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from fairway.cloud.control.durable.entries import Entries, EntryStore
+from fairway.cloud.control.durable.touch import Notes
 from fairway.cloud.control.ports import FIRST_PORT, PortBook
 from fairway.cloud.control.reconcile import Reconciler, Served
 from fairway.cloud.control.reservations import Reservations
@@ -115,8 +117,14 @@ def make_listener(arn: str, port: int) -> dict[str, Any]:
 class World:
     """A reconciler with its fakes."""
 
-    def __init__(self, path: Path, *taken: int, reserved: Path | None = None) -> None:
-        self.stores = make_stores()
+    def __init__(
+        self,
+        path: Path,
+        *taken: int,
+        reserved: Path | None = None,
+        stores: Stores | None = None,
+    ) -> None:
+        self.stores = stores or make_stores()
         self.runtime, self.front = FakeRuntime(), FakeFront(*taken)
         self.notices: list[str] = []
         self.moves: list[tuple[str, str]] = []
@@ -289,3 +297,36 @@ def test_a_port_book_that_cannot_be_written_leaves_no_listener_unserved_for_good
     world.settle()
     assert set(world.front.open_now) == {"l80", "l81"}
     assert set(json.loads(book.read_text()).values()) == {FIRST_PORT, FIRST_PORT + 1}
+
+
+def test_what_is_only_read_is_not_taken_for_changed(tmp_path: Path) -> None:
+    notes, entries = Notes(), Entries()
+    followed: dict[str, Any] = {
+        name: EntryStore(dict(store), notes, "any", entries)
+        for name, store in vars_of(make_stores()).items()
+    }
+    world = World(tmp_path, stores=Stores(**followed))
+    world.settle()
+    assert entries.take(thorough=False)  # the ports that were chosen
+    world.settle()
+    assert not entries.has_touched
+    followed["functions"][(ACCOUNT, REGION, "f")]["concurrency"] = 4
+    world.settle()
+    assert world.runtime.puts == 2
+
+
+def vars_of(stores: Stores) -> dict[str, Any]:
+    return {field.name: getattr(stores, field.name) for field in fields(Stores)}
+
+
+def test_an_archive_is_unpacked_again_when_its_folder_is_gone(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.settle()
+    code = world.runtime.deployed[FUNCTION].code
+    shutil.rmtree(code)
+    world.settle()
+    assert (code / "handler.py").read_text() == "1"
+    functions: Any = world.stores.functions
+    functions[(ACCOUNT, REGION, "f")]["code_zip"] = zipped("2")
+    world.settle()
+    assert (world.runtime.deployed[FUNCTION].code / "handler.py").read_text() == "2"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from fairway.cloud.control.durable.touch import peek
+
 
 class CodeBlobs:
     """Makes ministack's own blob files safe against a kill, and cheap to name again.
@@ -18,7 +20,7 @@ class CodeBlobs:
         self._prune: Callable[[set[str]], None] = lambda_svc._prune_orphan_code_blobs
         self._write: Callable[[bytes], str] = lambda_svc._write_code_blob
         self._names: dict[int, tuple[bytes, str]] = {}
-        self._referenced: set[str] | None = None
+        self._referenced: set[str] = set()
 
     def install(self) -> None:
         """Take the two functions' places."""
@@ -27,9 +29,17 @@ class CodeBlobs:
 
     def _note(self, referenced: set[str]) -> None:
         self._referenced = set(referenced)
-        for key, (_, name) in list(self._names.items()):
-            if name not in referenced:
-                del self._names[key]
+        kept = self._list_archives()
+        for key in self._names.keys() - kept:
+            del self._names[key]
+
+    def _list_archives(self) -> set[int]:
+        """The identities of all archives: which part is being collected says nothing of others."""
+        return {
+            id(version.get("code_zip"))
+            for record in peek(self._lambda._functions._data).values()
+            for version in (record, *record.get("versions", {}).values())
+        }
 
     def _write_once(self, code: bytes) -> str:
         found = self._names.get(id(code))
@@ -38,6 +48,6 @@ class CodeBlobs:
         return found[1]
 
     def remove_unused(self) -> None:
-        """Remove what no record names; call when the records are written."""
-        if self._referenced is not None:
-            self._prune(self._referenced)
+        """Remove what no record names; call when the records are written, and nothing changes."""
+        self._lambda.get_state()  # which names all
+        self._prune(self._referenced)

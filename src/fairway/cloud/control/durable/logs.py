@@ -75,14 +75,16 @@ class LogGroups:
     def read(self) -> State:
         """The service's state without streams."""
         groups = type(self._logs._log_groups)()
-        for key, group in list(dict.items(self._logs._log_groups._data)):
+        for key, group in list(self._logs._log_groups._data.items()):
             groups._data[key] = {n: v for n, v in group.items() if n != "streams"}
         return {"log_groups": groups, **{n: getattr(self._logs, f"_{n}") for n in _STORES}}
 
-    def collect(self, lines: list[bytes]) -> None:
-        """Add records for changed streams and new events."""
-        gone = set(self._streams)
+    def collect(self, lines: list[bytes], keys: set[Any] | None = None) -> None:
+        """Add records for changed streams and new events. keys: of the groups; None: all."""
+        gone = {place for place in self._streams if keys is None or place[0] in keys}
         for key, group in list(dict.items(self._logs._log_groups._data)):
+            if keys is not None and key not in keys:
+                continue
             for name, record in list(group["streams"].items()):
                 gone.discard((key, name))
                 stream = self._streams.setdefault((key, name), Stream())

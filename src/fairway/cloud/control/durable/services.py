@@ -11,6 +11,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from fairway.cloud.control.durable import lists, logs, queues, tables, uploads
+from fairway.cloud.control.durable.entries import (
+    Entries,
+    EntryService,
+    EntryStore,
+    Outline,
+    leave_out,
+    shorten_archives,
+)
 from fairway.cloud.control.durable.logs import LogGroups
 from fairway.cloud.control.durable.objects import Objects
 from fairway.cloud.control.durable.queues import Queues
@@ -31,6 +39,23 @@ _UNKEPT = {
     "dynamodb": ("txn_idempotency",),
 }
 """Stores that are not part of their service's own persistence."""
+
+ENTRIES: Mapping[str, Mapping[str, Outline]] = {
+    "apigateway": {},
+    "cloudformation": {},
+    "cloudwatch_logs": {"_log_groups": leave_out("streams")},
+    "dynamodb": {"_tables": leave_out(*tables.DERIVED)},
+    "ec2": {},
+    "iam": {},
+    "kms": {},
+    "lambda": {"_functions": shorten_archives},
+    "sns": {},
+}
+"""Services whose own persistence keeps each entry of a store under the entry's key, so that
+it can be shown a part (a test tries each); their stores whose records have an outline.
+
+Not those where two records share a part (a listener and its default rule, an object and its
+version): a change through one must find the other too."""
 
 _DEFERRED = frozenset({"cloudtrail", "cloudwatch", "firehose", "kinesis"})
 """Services that hold measurements: written by sweeps."""
@@ -105,6 +130,7 @@ class Services:
         """States that services begin with, not in the journal yet."""
         self._whole: dict[str, WholeService] = {}
         self._keyed: dict[str, KeyedService] = {}
+        self._entries = {service: Entries() for service in ENTRIES}
         self._followed: set[str] = set()
         self._next: dict[str, float] = {}
         self._tables: Tables | None = None
@@ -200,7 +226,13 @@ class Services:
             name = f"{service}.locks"
             self._keyed[name] = self._key(name, module, _UNKEPT[service])
         known = {} if service in self.snapshots else self._known
-        self._whole[service] = WholeService(service, read, self._scopes, self._encode, known)
+        self._whole[service] = (
+            EntryService(
+                service, read, self._scopes, self._encode, known, self._entries[service], written
+            )
+            if service in ENTRIES
+            else WholeService(service, read, self._scopes, self._encode, known)
+        )
         self.watch(service, module)
 
     def _include(self, source: lists.RecordLists, written: bool) -> None:
@@ -219,9 +251,15 @@ class Services:
             prefix = f"{module.__name__}."
             package += [m for n, m in list(sys.modules.items()) if n.startswith(prefix) and m]
         for part in package:
-            for store in list(vars(part).values()):
+            for name, store in list(vars(part).items()):
                 if isinstance(store, self._scoped) and not isinstance(store._data, NotedStore):
-                    store._data = NotedStore(store._data, self.notes, service)
+                    store._data = self._wrap(service, name, store._data)
+
+    def _wrap(self, service: str, name: str, data: dict[Any, Any]) -> NotedStore:
+        if service not in ENTRIES:
+            return NotedStore(data, self.notes, service)
+        outline = ENTRIES[service].get(name)
+        return EntryStore(data, self.notes, service, self._entries[service], outline)
 
     # --- collecting --------------------------------------------------------------
 
@@ -273,17 +311,27 @@ class Services:
         for source in self._sources:
             source.collect(lines)
 
-    def _collect_whole(self, lines: Collected, service: str) -> None:
+    def _collect_whole(self, lines: Collected, service: str, thorough: bool = False) -> None:
+        whole = self._whole[service]
+        by_entry = whole if isinstance(whole, EntryService) else None
+        if by_entry and not (thorough or service in self.notes.written or by_entry.has_touched):
+            return
         self.notes.written.discard(service)
-        self.notes.read.discard(service)
+        if thorough or by_entry is None:
+            self.notes.read.discard(service)
         try:
-            self._whole[service].collect(lines)
+            if by_entry is None:
+                whole.collect(lines)
+            else:
+                by_entry.collect(lines, thorough)
             if service == "dynamodb" and self._tables is not None:
                 self._tables.collect_tables(lines)
             if service == "cloudwatch_logs" and self._logs is not None:
-                self._logs.collect(lines)
+                self._logs.collect(lines, by_entry.looked_at if by_entry and not thorough else None)
         except RuntimeError:
             self.notes.written.add(service)
+            if by_entry:
+                by_entry.look_again()
             raise
 
     def list_due(self, everything: bool = False) -> list[str]:
@@ -294,9 +342,13 @@ class Services:
         now = self._clock()
         return sorted(n for n in names if everything or self._next.get(n, 0.0) <= now)
 
-    def sweep(self, lines: Collected, service: str) -> None:
-        """Look at one service, and not again before its share of time allows."""
+    def sweep(self, lines: Collected, service: str, thorough: bool = True) -> None:
+        """Look at one service, and not again before its share of time allows.
+
+        thorough: at entries too that nobody is known to have touched.
+        """
         began = self._clock()
-        self._collect_whole(lines, service)
+        self._collect_whole(lines, service, thorough)
         ended = self._clock()
-        self._next[service] = ended + (ended - began) * _SHARE
+        if thorough:
+            self._next[service] = ended + (ended - began) * _SHARE

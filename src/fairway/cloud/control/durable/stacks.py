@@ -15,6 +15,8 @@ from collections.abc import Callable, Coroutine
 from types import FunctionType
 from typing import Any
 
+from fairway.cloud.control.durable.touch import hold_touched
+
 OPERATION = "_fairway_operation"
 REASON = "The local cloud was killed during this operation"
 _RESTING = "REVIEW_IN_PROGRESS"
@@ -105,7 +107,8 @@ def _recorded(
 
     async def run() -> None:
         try:
-            await running
+            with hold_touched():  # the engine goes on changing the records that it read
+                await running
         finally:
             if stack is not None and stack.get(OPERATION) is operation:
                 del stack[OPERATION]

@@ -14,7 +14,7 @@ from fairway.cloud.control.durable.records import (
     put,
     remove,
 )
-from fairway.cloud.control.durable.touch import KeyedStore, Notes
+from fairway.cloud.control.durable.touch import KeyedStore, NotedStore, Notes
 from fairway.cloud.control.journal_format import Groups
 
 _log = logging.getLogger(__name__)
@@ -63,7 +63,9 @@ class Scopes:
                 yield encode_name(f"{name}:v"), _PLAIN_KEY, store
                 continue
             group = encode_name(f"{name}:{letter}")
-            for key, value in list(dict.items(store._data)):
+            data = store._data
+            pairs = data.list_shown() if isinstance(data, NotedStore) else list(data.items())
+            for key, value in pairs:
                 yield group, encode_scoped_key(key), value
 
     def rebuild(self, service: str, groups: Groups, hook: Any) -> State:
@@ -100,11 +102,11 @@ class WholeService:
         self._read = read
         self._scopes = scopes
         self._encode = encode
-        self._written: dict[tuple[bytes, bytes], int | None] = {
-            (group, key): None
+        self._written: dict[tuple[bytes, bytes], int] = {
+            (group, key): hash(value.decode())
             for (store, group), rows in known.items()
             if store == self._store
-            for key in rows
+            for key, value in rows.items()
         }
 
     def collect(self, lines: list[bytes]) -> None:
@@ -114,20 +116,25 @@ class WholeService:
             return
         gone = set(self._written)
         for group, key, value in self._scopes.flatten(state):
-            name = (group, key)
-            gone.discard(name)
-            try:
-                text = self._encode(value)
-            except TypeError as error:  # a live object: ministack cannot keep it either
-                _log.warning("%s %s cannot be kept: %s", self._store, group, error)
-                continue
-            mark = hash(text)
-            if self._written.get(name) != mark:
-                lines.append(put(self._store, group, key, text.encode()))
-                self._written[name] = mark
-        for group, key in gone:
-            lines.append(remove(self._store, group, key))
-            del self._written[(group, key)]
+            gone.discard((group, key))
+            self._compare(lines, group, key, value)
+        for name in gone:
+            self._forget(lines, name)
+
+    def _compare(self, lines: list[bytes], group: bytes, key: bytes, value: object) -> None:
+        try:
+            text = self._encode(value)
+        except TypeError as error:  # a live object: ministack cannot keep it either
+            _log.warning("%s %s cannot be kept: %s", self._store, group, error)
+            return
+        mark = hash(text)
+        if self._written.get((group, key)) != mark:
+            lines.append(put(self._store, group, key, text.encode()))
+            self._written[(group, key)] = mark
+
+    def _forget(self, lines: list[bytes], name: tuple[bytes, bytes]) -> None:
+        lines.append(remove(self._store, *name))
+        del self._written[name]
 
 
 class KeyedService:

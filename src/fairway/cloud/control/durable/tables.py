@@ -17,7 +17,7 @@ from fairway.cloud.control.durable.stores import Encode, State
 from fairway.cloud.control.journal_format import Groups
 
 STORE = b"dynamodb.items"
-_DERIVED = frozenset({"items", "_index_members", "ItemCount", "TableSizeBytes"})
+DERIVED = frozenset({"items", "_index_members", "ItemCount", "TableSizeBytes"})
 _STORES = (
     "tags",
     "ttl_settings",
@@ -81,8 +81,8 @@ class Tables:
     def read(self) -> State:
         """The service's state without items."""
         tables = type(self._dynamodb._tables)()
-        for key, table in list(dict.items(self._dynamodb._tables._data)):
-            tables._data[key] = {n: v for n, v in table.items() if n not in _DERIVED}
+        for key, table in list(self._dynamodb._tables._data.items()):
+            tables._data[key] = {n: v for n, v in table.items() if n not in DERIVED}
         return {"tables": tables, **{n: getattr(self._dynamodb, f"_{n}") for n in _STORES}}
 
     def collect_tables(self, lines: list[bytes]) -> None:

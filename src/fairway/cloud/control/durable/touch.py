@@ -9,17 +9,103 @@ Notes may come from any thread: only single operations on sets are used.
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
-_request: ContextVar[set[str] | None] = ContextVar("_request", default=None)
+
+class Follower(Protocol):
+    """Follows the entries of one service's stores: `entries.Entries`."""
+
+    def renote(self, keys: Iterable[Any], stores: Mapping[int, Any]) -> None:
+        """Look at these entries, and at these stores as a whole, once more."""
 
 
-def begin_request() -> set[str]:
+@dataclass(frozen=True, slots=True)
+class InHand:
+    """What was read or written of one service: entries by key, and whole stores by identity."""
+
+    keys: set[Any] = field(default_factory=set)
+    stores: dict[int, Any] = field(default_factory=dict)
+
+
+class Touched(set[str]):
+    """The services that a request touched, and what it has in hand of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._in_hand: dict[Follower, InHand] = {}
+        self.is_answered = False
+        """Whether what it goes on to do is done without anybody's waiting for an answer."""
+
+    def in_hand(self, follower: Follower) -> InHand:
+        """Of one service; may be added to."""
+        found = self._in_hand.get(follower)
+        return self._in_hand.setdefault(follower, InHand()) if found is None else found
+
+    def list_keys(self, follower: Follower) -> list[Any]:
+        """The keys of entries of one service."""
+        found = self._in_hand.get(follower)
+        return [] if found is None else list(found.keys)
+
+    def answer(self, changed: bool) -> None:
+        """The answer is about to leave. changed: the request may have changed something."""
+        if changed:
+            self.release()
+        self.is_answered = True
+
+    def release(self) -> None:
+        """All of it may have changed by now: it is looked at with the next collection."""
+        for follower, held in list(self._in_hand.items()):
+            follower.renote(list(held.keys), dict(held.stores))
+
+
+_request: ContextVar[Touched | None] = ContextVar("_request", default=None)
+_held: dict[object, Touched] = {}
+
+
+def begin_request() -> Touched:
     """Start to note apart what this request, and what it starts, touches."""
-    touched: set[str] = set()
+    touched = Touched()
     _request.set(touched)
     return touched
+
+
+def find_request() -> Touched | None:
+    """What the request has touched so far to which the caller belongs; None outside of any."""
+    return _request.get()
+
+
+@contextmanager
+def hold_touched() -> Iterator[None]:
+    """Until the end, whatever this request has in hand may change behind the stores' back.
+
+    For an operation that goes on after its request was answered: it changes records
+    that it read before, so they are looked at whenever their service is.
+    """
+    touched = find_request()
+    if touched is None:
+        touched = begin_request()
+    touched.is_answered = True
+    operation = object()
+    _held[operation] = touched
+    try:
+        yield
+    finally:
+        del _held[operation]
+        touched.release()
+
+
+def list_held() -> list[Touched]:
+    """Of operations under way."""
+    return list(_held.values())
+
+
+def peek(store: Mapping[Any, Any]) -> dict[Any, Any]:
+    """A store's content for one who changes nothing of it: nobody has to look after him."""
+    return dict(dict.items(store)) if isinstance(store, dict) else dict(store)
 
 
 class Notes:
@@ -122,8 +208,21 @@ class NotedStore(dict[Any, Any]):
         self._wrote_all()
 
     def copy(self) -> dict[Any, Any]:
-        """A plain dictionary."""
+        """A plain dictionary, whose values may be changed in place."""
+        self._read_all()
         return dict(dict.items(self))
+
+    def __iter__(self) -> Iterator[Any]:
+        # As inherited; but with one of its own, dict() and ** ask for each value here too.
+        return dict.__iter__(self)
+
+    def __ior__(self, other: Any) -> Any:  # type: ignore[misc]
+        self.update(other)
+        return self
+
+    def list_shown(self) -> list[tuple[Any, Any]]:
+        """The pairs that are to be collected."""
+        return list(dict.items(self))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> dict[Any, Any]:
         return copy.deepcopy(dict(dict.items(self)), memo)
