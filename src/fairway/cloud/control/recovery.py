@@ -20,79 +20,109 @@ LONGEST = 35 * 24 * 3600
 """Seconds that AWS keeps the changes of a table."""
 
 
+class NotRestorable(Exception):
+    """A time that a table cannot be restored to; the text says why."""
+
+
 def patch_recovery(history: History, clock: Callable[[], float] = time.time) -> None:
     """Restore tables from the journal, and say from when on that is possible."""
-    from ministack.core import persistence
     from ministack.services import dynamodb
 
-    update, describe = dynamodb._update_continuous_backups, dynamodb._describe_continuous_backups
-    restore = dynamodb._restore_table_to_point_in_time
+    recovery = Recovery(dynamodb, history, clock)
+    dynamodb._update_continuous_backups = recovery.update_backups
+    dynamodb._describe_continuous_backups = recovery.describe_backups
+    dynamodb._restore_table_to_point_in_time = recovery.restore_table
 
-    def update_backups(data: Request) -> Any:
-        name = dynamodb._normalize_table_name(data.get("TableName"))
-        before = dynamodb._pitr_settings.get(name)
-        answer = update(data)
-        if answer[0] == 200 and dynamodb._pitr_settings.get(name):
-            dynamodb._pitr_settings[name] = before or clock()  # so that it says since when
+
+class Recovery:
+    """Operations of ministack's module `dynamodb`, around its own of the same names.
+
+    history: the rows of before. clock: seconds since the epoch.
+    """
+
+    def __init__(self, dynamodb: Any, history: History, clock: Callable[[], float]) -> None:
+        self._dynamodb = dynamodb
+        self._history = history
+        self._clock = clock
+        self._update = dynamodb._update_continuous_backups
+        self._describe = dynamodb._describe_continuous_backups
+        self._restore = dynamodb._restore_table_to_point_in_time
+
+    def update_backups(self, data: Request) -> Any:
+        """UpdateContinuousBackups; what it enables says since when."""
+        name = self._dynamodb._normalize_table_name(data.get("TableName"))
+        settings = self._dynamodb._pitr_settings
+        before = settings.get(name)
+        answer = self._update(data)
+        if answer[0] == 200 and settings.get(name):
+            settings[name] = before or self._clock()
         return answer
 
-    def describe_backups(data: Request) -> Any:
-        name = dynamodb._normalize_table_name(data.get("TableName"))
-        answer = describe(data)
-        since = find_earliest(dynamodb, history, name, clock())
+    def describe_backups(self, data: Request) -> Any:
+        """DescribeContinuousBackups, with the times between which a table can be restored."""
+        name = self._dynamodb._normalize_table_name(data.get("TableName"))
+        answer = self._describe(data)
+        since = self._find_earliest(name)
         if since is None:
             return answer
-        told = dynamodb.json.loads(answer[2])
+        told = self._dynamodb.json.loads(answer[2])
         shown = told["ContinuousBackupsDescription"]["PointInTimeRecoveryDescription"]
-        shown |= {"EarliestRestorableDateTime": since, "LatestRestorableDateTime": int(clock())}
-        return dynamodb.json_response(told)
+        latest = int(self._clock())
+        shown |= {"EarliestRestorableDateTime": since, "LatestRestorableDateTime": latest}
+        return self._dynamodb.json_response(told)
 
-    def restore_table(data: Request) -> Any:
+    def restore_table(self, data: Request) -> Any:
+        """RestoreTableToPointInTime; the rows of now are ministack's to copy."""
         name = data.get("SourceTableName") or data.get("SourceTableArn") or ""
-        name = dynamodb._normalize_table_name(name)
-        target = data.get("TargetTableName")
-        if not target or target in dynamodb._tables or name not in dynamodb._tables:
-            return restore(data)
-        if not dynamodb._pitr_settings.get(name):
-            code = "PointInTimeRecoveryUnavailableException"
+        name = self._dynamodb._normalize_table_name(name)
+        target, tables = data.get("TargetTableName"), self._dynamodb._tables
+        if not target or target in tables or name not in tables:
+            return self._restore(data)  # it says what is wrong
+        if not self._dynamodb._pitr_settings.get(name):
             text = f"Point in time recovery is not enabled for table '{name}'"
-            return dynamodb.error_response_json(code, text, 400)
+            return self._refuse("PointInTimeRecoveryUnavailableException", text)
         if data.get("UseLatestRestorableTime") or data.get("RestoreDateTime") is None:
-            return restore(data)
-        asked = float(data["RestoreDateTime"])
-        since = find_earliest(dynamodb, history, name, clock())
-        rows, text = None, ""
-        if since is not None and since <= asked <= clock():
-            group = encode_name(str(dynamodb._tables[name]["TableArn"]))
-            try:
-                rows = history.read_group((STORE, group), int(asked * 1000))
-            except Unreadable as damaged:
-                text = f"The journal file {damaged} is damaged, so that moment cannot be told"
-        if rows is None:
-            text = text or word_refusal(asked, since, clock())
-            return dynamodb.error_response_json("InvalidRestoreTimeException", text, 400)
-        items = fill_items(rows, persistence._json_object_hook)  # before anything is made
-        answer = restore(data)
+            return self._restore(data)
+        try:
+            items = self._read_items(name, float(data["RestoreDateTime"]))  # before any is made
+        except NotRestorable as error:
+            return self._refuse("InvalidRestoreTimeException", str(error))
+        answer = self._restore(data)
         if answer[0] == 200:
-            made = dynamodb._tables[target]
+            made = tables[target]
             made["items"] = items
-            dynamodb._items_replaced(made)
+            self._dynamodb._items_replaced(made)
         return answer
 
-    dynamodb._update_continuous_backups = update_backups
-    dynamodb._describe_continuous_backups = describe_backups
-    dynamodb._restore_table_to_point_in_time = restore_table
+    def _read_items(self, table: str, asked: float) -> Any:
+        """The rows of a table at a time, as ministack holds them. Raises NotRestorable."""
+        from ministack.core import persistence
 
+        since, now = self._find_earliest(table), self._clock()
+        rows = None
+        if since is not None and since <= asked <= now:
+            group = encode_name(str(self._dynamodb._tables[table]["TableArn"]))
+            try:
+                rows = self._history.read_group((STORE, group), int(asked * 1000))
+            except Unreadable as damaged:
+                text = f"The journal file {damaged} is damaged, so that moment cannot be told"
+                raise NotRestorable(text) from damaged
+        if rows is None:
+            raise NotRestorable(word_refusal(asked, since, now))
+        return fill_items(rows, persistence._json_object_hook)
 
-def find_earliest(dynamodb: Any, history: History, table: str, now: float) -> int | None:
-    """The first second that a table can be restored to; None where there is none."""
-    setting, begin = dynamodb._pitr_settings.get(table), history.find_earliest()
-    if not setting or begin is None:
-        return None
-    record = dynamodb._tables.get(table) or {}
-    # A state of before says only that it is enabled.
-    since = float(record.get("CreationDateTime") or 0) if setting is True else float(setting)
-    return -int(-max(since, begin / 1000, now - LONGEST) // 1)
+    def _find_earliest(self, table: str) -> int | None:
+        """The first second that a table can be restored to; None where there is none."""
+        setting, begin = self._dynamodb._pitr_settings.get(table), self._history.find_earliest()
+        if not setting or begin is None:
+            return None
+        record = self._dynamodb._tables.get(table) or {}
+        # A state of before says only that it is enabled.
+        since = float(record.get("CreationDateTime") or 0) if setting is True else float(setting)
+        return -int(-max(since, begin / 1000, self._clock() - LONGEST) // 1)
+
+    def _refuse(self, code: str, text: str) -> Any:
+        return self._dynamodb.error_response_json(code, text, 400)
 
 
 def word_refusal(asked: float, since: int | None, now: float) -> str:
