@@ -91,6 +91,7 @@ class Worker:
         self._started = self._loop.time()
         self._job_started = 0.0
         self._init_duration: float | None = None
+        self._patience = patience
         self._timer = self._loop.call_later(patience, self._give_up_waiting)
         self._task: asyncio.Task[None] | None = self._loop.create_task(self._start())
 
@@ -110,7 +111,7 @@ class Worker:
         try:
             nest = await self._host.nursery.wait_ready()
             launch = await self._prepare_launch(private_tmp=nest.mounts)
-            self._started = self._loop.time()  # the nursery's own start is not the function's
+            self._restart_clock()  # the nursery's own start is not the function's
             self._number, self.pid = await self._host.nursery.start_worker(launch, self._note_exit)
         except Exception as error:  # also what base_environment may raise: the job must not hang
             self._fail_start(explain_start(str(error)))
@@ -161,6 +162,12 @@ class Worker:
         needed = (self._function.code, self._folder, packages, *packages.iterdir(), program)
         places = [program, *(part.resolve() for part in needed)]
         return any(place.is_relative_to("/tmp") for place in places)  # noqa: S108
+
+    def _restart_clock(self) -> None:
+        self._timer.cancel()
+        if self.state is State.STARTING:
+            self._timer = self._loop.call_later(self._patience, self._give_up_waiting)
+        self._started = self._loop.time()
 
     def _give_up_waiting(self) -> None:
         """Fail: initialization takes too long."""
