@@ -21,21 +21,19 @@ Prints the counts; the exit code is 1 when anything failed.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import base64
 import json
 import random
 import re
-import signal
 import sys
-import time
-import traceback
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, unquote_plus
+
+from fuzzing import Failed, cut, damage, run_fuzzer
 
 from fairway.cloud.edge.connection import Connection, Limits
 from fairway.cloud.edge.http_api import HttpApiHandler
@@ -51,9 +49,6 @@ from fairway.cloud.edge.model import (
 )
 from fairway.cloud.edge.server import Port
 from fairway.cloud.functions.model import Invocation, PayloadTooLarge, TooManyRequests
-
-PATIENCE = 5
-"""Seconds after which some dozens of inputs count as a hang."""
 
 _ROUND = 50
 _SMUGGLED = b"/smuggled"
@@ -169,10 +164,6 @@ _DROPPED = frozenset({"connection", "keep-alive", "proxy-authenticate", "proxy-a
 }
 
 
-class Failed(Exception):
-    """An input broke something."""
-
-
 # --- inputs --------------------------------------------------------------------
 
 
@@ -254,27 +245,6 @@ def make_smuggling(draw: random.Random) -> bytes:
     return b"\r\n".join([*lines, *both, b"", b""]) + draw.choice((chunked, sized))
 
 
-def damage(draw: random.Random, data: bytes) -> bytes:
-    """Change an input in a few places."""
-    found = bytearray(data)
-    for _ in range(draw.choice((1, 1, 2, 5))):
-        at = draw.randrange(min(len(found), 600) + 1)
-        match draw.randrange(6):
-            case 0 if found:
-                found[min(at, len(found) - 1)] ^= 1 << draw.randrange(8)
-            case 1:
-                found[at:at] = draw.choice(_PIECES)
-            case 2:
-                del found[at : at + draw.randrange(1, 30)]
-            case 3:
-                del found[at:]
-            case 4:
-                found[at:at] = found[: draw.randrange(len(found) + 1)][:2000]
-            case _:
-                found[at:at] = draw.randbytes(draw.randrange(1, 40))
-    return bytes(found)
-
-
 def make_input(draw: random.Random) -> Input:
     """One input: a third valid, the rest not."""
     kind = draw.random()
@@ -287,7 +257,7 @@ def make_input(draw: random.Random) -> Input:
     hidden = any(hides for _, _, hides in requests)
     if kind < 0.4:
         return Input(data, len(requests), hidden, [method for method, _, _ in requests])
-    return Input(damage(draw, data), None, False)
+    return Input(damage(draw, data, _PIECES), None, False)
 
 
 # --- the edge ------------------------------------------------------------------
@@ -484,12 +454,8 @@ class Client:
 
     def send(self, draw: random.Random, data: bytes) -> None:
         """Deliver the input, in one piece or in several."""
-        pieces = [data]
-        if draw.random() < 0.4:
-            cuts = sorted(draw.randrange(len(data) + 1) for _ in range(draw.randrange(1, 9)))
-            pieces = [data[a:b] for a, b in zip([0, *cuts], [*cuts, len(data)], strict=True)]
-        for piece in pieces:
-            if not self.wire.closed and piece:
+        for piece in cut(draw, data, 0.4, 8):
+            if not self.wire.closed:
                 self.connection.data_received(piece)
 
     async def end(self) -> None:
@@ -636,31 +602,11 @@ async def fuzz(
             raise Failed(repr(broken[0]))
 
 
-def _raise_hang(*_: object) -> None:
-    raise Failed(f"some dozens of inputs took more than {PATIENCE} seconds")
-
-
 def main(arguments: list[str]) -> int:
     """Run and print the counts; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--inputs", type=int, default=1_000_000)
-    parser.add_argument("--seed", type=int, default=1)
-    asked = parser.parse_args(arguments)
-    signal.signal(signal.SIGALRM, _raise_hang)
-    counts: Counter[str] = Counter()
-    began = time.monotonic()
-    failure: Exception | None = None
-    try:
-        asyncio.run(fuzz(asked.inputs, asked.seed, counts, lambda: signal.alarm(PATIENCE)))
-    except Exception as error:
-        failure = error
-        traceback.print_exc()
-    seconds = time.monotonic() - began
-    print(f"seed {asked.seed}: {counts['inputs']} inputs in {seconds:.1f} s")
-    for name in ("valid", "handled", "refused", "events"):
-        print(f"  {name}: {counts[name]}")
-    print(f"  crashes and hangs: {0 if failure is None else f'1 ({failure})'}")
-    return 0 if failure is None else 1
+    return run_fuzzer(
+        fuzz, arguments, __doc__, 1_000_000, ("valid", "handled", "refused", "events")
+    )
 
 
 if __name__ == "__main__":

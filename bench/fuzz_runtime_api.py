@@ -12,21 +12,20 @@ its outcome. Prints the counts; the exit code is 1 when anything failed.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import random
 import re
-import signal
 import sys
 import tempfile
 import time
-import traceback
 import uuid
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from fuzzing import PATIENCE, Failed, cut, damage, run_fuzzer
 
 from fairway.cloud.functions import api
 from fairway.cloud.functions.interpreters import Interpreter
@@ -38,9 +37,6 @@ from fairway.cloud.functions.pool import Limits, Pool
 from fairway.cloud.functions.worker import State, Worker
 
 HOST = b"127.0.0.1:9001"
-PATIENCE = 5
-"""Seconds after which some dozens of inputs count as a hang."""
-
 ID = "8476a536-e9f4-11e8-9739-2dfe598c3fcd"
 _PER_WORKER = 40
 _ANSWER = re.compile(rb"HTTP/1\.1 (100|200|202|400|403|404|413) [A-Za-z ]+\r\n")
@@ -79,10 +75,6 @@ _PIECES = (
     b"/../",
     b"%00%2f",
 )
-
-
-class Failed(Exception):
-    """An input broke something."""
 
 
 class Wire(asyncio.Transport):
@@ -178,34 +170,14 @@ def make_request(draw: random.Random, request_id: str) -> bytes:
     return head + b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
 
 
-def damage(draw: random.Random, data: bytes) -> bytes:
-    """Change a request in a few places."""
-    found = bytearray(data)
-    for _ in range(draw.choice((0, 0, 1, 1, 2, 5))):
-        at = draw.randrange(min(len(found), 400) + 1)
-        match draw.randrange(6):
-            case 0 if found:
-                found[min(at, len(found) - 1)] ^= 1 << draw.randrange(8)
-            case 1:
-                found[at:at] = draw.choice(_PIECES)
-            case 2:
-                del found[at : at + draw.randrange(1, 30)]
-            case 3:
-                del found[at:]
-            case 4:
-                found[at:at] = found[: draw.randrange(len(found) + 1)][:2000]
-            case _:
-                found[at:at] = draw.randbytes(draw.randrange(1, 40))
-    return bytes(found)
+def damage_request(draw: random.Random, data: bytes) -> bytes:
+    """Change a request in a few places, or not."""
+    return damage(draw, data, _PIECES, (0, 0, 1, 1, 2, 5), 400)
 
 
 def feed(draw: random.Random, connection: api.ApiConnection, wire: Wire, data: bytes) -> None:
     """Deliver an input, in one piece or in several."""
-    pieces = [data]
-    if draw.random() < 0.3:
-        cuts = sorted(draw.randrange(len(data) + 1) for _ in range(draw.randrange(1, 6)))
-        pieces = [data[a:b] for a, b in zip([0, *cuts], [*cuts, len(data)], strict=True)]
-    for piece in pieces:
+    for piece in cut(draw, data, 0.3, 5):
         if wire.closed:
             return
         connection.data_received(piece)
@@ -236,9 +208,9 @@ def fuzz_parser(draw: random.Random, counts: Counter[str]) -> None:
     """One input for a fresh connection in front of a runtime that counts."""
     runtime = Counting()
     connection, wire = open_connection(runtime)
-    data = damage(draw, make_request(draw, ID))
+    data = damage_request(draw, make_request(draw, ID))
     if draw.random() < 0.1:
-        data += damage(draw, make_request(draw, ID))
+        data += damage_request(draw, make_request(draw, ID))
     feed(draw, connection, wire, data)
     check_answers(bytes(wire.written))
     if runtime.calls and b"127.0.0.1:9001" not in data:
@@ -310,7 +282,7 @@ async def fuzz_workers(draw: random.Random, scratch: Path, counts: Counter[str])
         connection, wire = lines[worker]
         known = worker._job.request_id if worker._job else ID
         data = make_request(draw, known)
-        feed(draw, connection, wire, damage(draw, data) if draw.random() < 0.5 else data)
+        feed(draw, connection, wire, damage_request(draw, data) if draw.random() < 0.5 else data)
         if worker.state is State.IDLE and draw.random() < 0.7:
             outcomes.append(submit_job(pool, counts))
     for _, wire in lines.values():
@@ -322,10 +294,6 @@ async def fuzz_workers(draw: random.Random, scratch: Path, counts: Counter[str])
     answered = [o for o in outcomes if o is not None and o.exception() is None]
     counts["answered"] += len(answered)
     return _PER_WORKER
-
-
-def _raise_hang(*_: object) -> None:
-    raise Failed(f"an input took more than {PATIENCE} seconds")
 
 
 async def fuzz(
@@ -348,25 +316,8 @@ async def fuzz(
 
 def main(arguments: list[str]) -> int:
     """Run and print the counts; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--inputs", type=int, default=200_000)
-    parser.add_argument("--seed", type=int, default=1)
-    asked = parser.parse_args(arguments)
-    signal.signal(signal.SIGALRM, _raise_hang)
-    counts: Counter[str] = Counter()
-    began = time.monotonic()
-    failure: Exception | None = None
-    try:
-        asyncio.run(fuzz(asked.inputs, asked.seed, counts, lambda: signal.alarm(PATIENCE)))
-    except Exception as error:
-        failure = error
-        traceback.print_exc()
-    seconds = time.monotonic() - began
-    print(f"seed {asked.seed}: {counts['inputs']} inputs in {seconds:.1f} s")
-    for name in ("served", "dropped", "invocations", "answered"):
-        print(f"  {name}: {counts[name]}")
-    print(f"  crashes and hangs: {0 if failure is None else f'1 ({failure})'}")
-    return 0 if failure is None else 1
+    shown = ("served", "dropped", "invocations", "answered")
+    return run_fuzzer(fuzz, arguments, __doc__, 200_000, shown)
 
 
 if __name__ == "__main__":

@@ -3,30 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import random
-import sys
 from collections import Counter
-from pathlib import Path
-from typing import Any
 
 import pytest
+from tests.unit.fuzzers import load_fuzzer
 
 from fairway.cloud.edge.model import Request, Response
 
-BENCH = Path(__file__).parents[4] / "bench/fuzz_edge.py"
-
-
-def load_fuzzer() -> Any:
-    spec = importlib.util.spec_from_file_location("fuzz_edge", BENCH)
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules["fuzz_edge"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-fuzzer = load_fuzzer()
+fuzzer = load_fuzzer("fuzz_edge")
 
 
 def test_odd_requests_neither_crash_nor_hang_nor_lie() -> None:

@@ -1,27 +1,15 @@
 """A small run of the fuzzer in bench/, and what larger runs have found."""
 
 import asyncio
-import importlib.util
-import sys
 from collections import Counter
-from pathlib import Path
 
 import pytest
+from tests.unit.fuzzers import load_fuzzer
 
 from fairway.cloud.functions.api import MAX_HEAD
 from fairway.cloud.functions.failures import read_init_error
 
-BENCH = Path(__file__).parents[4] / "bench/fuzz_runtime_api.py"
-
-
-def load_fuzzer():
-    spec = importlib.util.spec_from_file_location("fuzz_runtime_api", BENCH)
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-fuzzer = load_fuzzer()
+fuzzer = load_fuzzer("fuzz_runtime_api")
 HEAD = b"GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: %s\r\n" % fuzzer.HOST
 
 
