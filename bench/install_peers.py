@@ -13,7 +13,8 @@ BENCH = Path(__file__).resolve().parent
 PEERS = BENCH / ".peers"
 WORK = PEERS / "work"
 HOME = PEERS / "home"
-PYTHON_VERSION = "3.11"  # also the runtime of every function, so that `sam build` finds it
+# The interpreter that runs Fairway: two builds of one version may differ by a third.
+PYTHON = getattr(sys, "_base_executable", sys.executable)
 
 PYTHON_PEERS: dict[str, tuple[str, ...]] = {
     "starlette": ("starlette==1.10.0", "uvicorn==0.54.0", "httptools", "uvloop", "boto3==1.43.106"),
@@ -33,12 +34,12 @@ NODE_PEERS = {
 
 def install_python_peer(name: str) -> Path:
     """A virtual environment with one peer and its dependencies; the directory of its commands."""
-    place, wanted = PEERS / name, "\n".join(PYTHON_PEERS[name])
+    place, wanted = PEERS / name, "\n".join([PYTHON, *PYTHON_PEERS[name]])
     if not is_installed(place, wanted):
         say(f"installing {name} ({', '.join(PYTHON_PEERS[name])})")
         shutil.rmtree(place, ignore_errors=True)
         uv = find_uv()
-        run([uv, "venv", "--quiet", "--python", PYTHON_VERSION, str(place)])
+        run([uv, "venv", "--quiet", "--python", PYTHON, str(place)])
         python = str(place / "bin/python")
         # Compiled as pip does: benches keep Python from writing, and so from compiling once.
         options = ["--quiet", "--compile-bytecode", "--python", python]
