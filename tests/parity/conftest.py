@@ -46,6 +46,12 @@ class Cloud:
             config=Config(retries={"total_max_attempts": 1}, read_timeout=PATIENCE),
         )
 
+    def make_bucket(self, name: str) -> str:
+        """Create a bucket; returns its name."""
+        place = {"LocationConstraint": self.info.region}
+        self.client("s3").create_bucket(Bucket=name, CreateBucketConfiguration=place)
+        return name
+
     def upload(self, source: str, name: str = "handler.py") -> str:
         """Store an archive with one module; returns its key."""
         buffer = io.BytesIO()
@@ -116,9 +122,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     directory: Path = tmp_path_factory.mktemp("cloud") / ".fairway"
     running = Cloud(start_cloud(directory, REGION, ignore_events))
     try:
-        running.client("s3").create_bucket(
-            Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
-        )
+        running.make_bucket(BUCKET)
         yield running
     finally:
         stop_cloud(directory)

@@ -115,7 +115,7 @@ def test_a_full_disk_is_told_and_ends(directory: Path) -> None:
     cloud = open_cloud(directory)
     put(cloud, "/kept", "before")
     objects = cloud.client("s3")
-    objects.create_bucket(Bucket="full", CreateBucketConfiguration={"LocationConstraint": REGION})
+    cloud.make_bucket("full")
     objects.put_object(Bucket="full", Key="kept", Body=b"before")
     journal = max((directory / "state/journal").glob("*.log"))
     pid = list_tree(cloud.info.pid)[1]  # the supervisor's child

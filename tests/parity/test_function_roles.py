@@ -273,8 +273,7 @@ def test_a_topic_needs_a_permission(roles: Roles) -> None:
     "A notification to a function is refused without the function's permission",
 )
 def test_a_bucket_needs_a_permission(roles: Roles) -> None:
-    s3, bucket = roles.cloud.client("s3"), f"b{uuid.uuid4().hex[:8]}"
-    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    s3, bucket = roles.cloud.client("s3"), roles.cloud.make_bucket(f"b{uuid.uuid4().hex[:8]}")
     name = roles.make(recording("pass"))
     notify = {"LambdaFunctionArn": roles.arn(name), "Events": ["s3:ObjectCreated:*"]}
 
@@ -392,7 +391,7 @@ class Sealed:
             SSESpecification={"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": key},
         )
         s3 = cloud.client("s3")
-        s3.create_bucket(Bucket=word, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+        cloud.make_bucket(word)
         rule = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
         s3.put_bucket_encryption(
             Bucket=word,

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from tests.parity.cases import holds
-from tests.parity.conftest import BUCKET, REGION, Cloud
+from tests.parity.conftest import BUCKET, Cloud
+from tests.parity.metrics import find_alarm, read_metric, wait_judged
 from tests.parity.templates import ROLE, function, template
 from tests.parity.test_durability import kill, open_cloud
 from tests.waiting import wait_until
@@ -29,18 +30,8 @@ def directory(tmp_path: Path) -> Iterator[Path]:
     stop_cloud(tmp_path / ".fairway")
 
 
-def count_invocations(cloud: Cloud, name: str) -> float:
-    now = time.time()
-    found = cloud.client("cloudwatch").get_metric_statistics(
-        Namespace="AWS/Lambda",
-        MetricName="Invocations",
-        Dimensions=[{"Name": "FunctionName", "Value": name}],
-        StartTime=now - 3600,
-        EndTime=now + 60,
-        Period=3600,
-        Statistics=["Sum"],
-    )["Datapoints"]
-    return float(sum(point["Sum"] for point in found))
+def count_invocations(cloud: Cloud, name: str) -> float | None:
+    return read_metric(cloud.client("cloudwatch"), "AWS/Lambda", "Invocations", FunctionName=name)
 
 
 def watch(cloud: Cloud, name: str, threshold: float) -> Any:
@@ -56,16 +47,7 @@ def watch(cloud: Cloud, name: str, threshold: float) -> Any:
         Threshold=threshold,
         ComparisonOperator="GreaterThanThreshold",
     )
-
-    def is_judged() -> bool:
-        return bool(find_alarm(cloud, name)["StateValue"] != "INSUFFICIENT_DATA")
-
-    wait_until(is_judged, f"the state of {name}")
-    return find_alarm(cloud, name)
-
-
-def find_alarm(cloud: Cloud, name: str) -> Any:
-    return cloud.client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"][0]
+    return wait_judged(client, name)
 
 
 def read_journal(directory: Path) -> bytes:
@@ -87,8 +69,7 @@ def count_written(directory: Path) -> int:
 )
 def test_metrics_and_alarms_survive_a_kill(directory: Path) -> None:
     cloud = open_cloud(directory)
-    place = {"LocationConstraint": REGION}
-    cloud.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration=place)
+    cloud.make_bucket(BUCKET)
     made = template({"Role": ROLE, "F": function(BUCKET, cloud.upload(SOURCE))})
     assert cloud.deploy("kept", made) == "CREATE_COMPLETE", cloud.failures("kept")
     name = cloud.resource("kept", "F")
@@ -108,5 +89,5 @@ def test_metrics_and_alarms_survive_a_kill(directory: Path) -> None:
     cloud.client("lambda").invoke(FunctionName=name)
     assert count_invocations(cloud, name) == 4.0
     assert watch(cloud, "calm", 500)["StateValue"] == "OK"  # so all alarms have been looked at
-    after = find_alarm(cloud, "busy")
+    after = find_alarm(cloud.client("cloudwatch"), "busy")
     assert (after["StateValue"], after["StateReason"]) == ("ALARM", before["StateReason"])

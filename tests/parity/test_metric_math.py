@@ -15,6 +15,7 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from tests.parity.cases import holds
 from tests.parity.conftest import REGION, Cloud
+from tests.parity.metrics import wait_judged
 from tests.parity.templates import template
 from tests.waiting import wait_for
 
@@ -57,14 +58,6 @@ class Shop:
             "ComparisonOperator": "GreaterThanThreshold",
         }
 
-    def wait_state(self, name: str) -> dict[str, Any]:
-        def ask() -> Any:
-            found = self.watch.describe_alarms(AlarmNames=[name])["MetricAlarms"][0]
-            return found if found["StateValue"] != "INSUFFICIENT_DATA" else None
-
-        found: dict[str, Any] = wait_for(ask, f"{name} got no state")
-        return found
-
     def data(self, *queries: dict[str, Any]) -> Any:
         answer = self.watch.get_metric_data(
             MetricDataQueries=list(queries),
@@ -87,7 +80,7 @@ def test_a_declared_alarm_watches_an_expression(cloud: Cloud, shop: Shop, stack:
         "Properties": shop.alarm(shop.rate(), 40),
     }
     assert cloud.deploy(stack, template({"Rate": alarm})) == "CREATE_COMPLETE"
-    found = shop.wait_state(cloud.resource(stack, "Rate"))
+    found = wait_judged(shop.watch, cloud.resource(stack, "Rate"))
     assert found["StateValue"] == "ALARM"
     assert "[50.0 (" in found["StateReason"]
     assert [query["Id"] for query in found["Metrics"]] == ["rate", "orders", "failures"]
@@ -121,7 +114,7 @@ def test_an_alarm_on_an_expression_tells_its_topic(cloud: Cloud, shop: Shop) -> 
     shop.watch.put_metric_alarm(
         AlarmName=word, AlarmActions=[topic], **shop.alarm(shop.rate("IF(orders > 15, 1, 0)"), 0)
     )
-    assert shop.wait_state(word)["StateValue"] == "ALARM"
+    assert wait_judged(shop.watch, word)["StateValue"] == "ALARM"
     got = wait_for(lambda: sqs.receive_message(QueueUrl=url).get("Messages"), "nobody was told")
     trigger = json.loads(json.loads(got[0]["Body"])["Message"])["Trigger"]
     assert trigger["Metrics"][0]["Expression"] == "IF(orders > 15, 1, 0)"

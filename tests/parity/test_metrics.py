@@ -18,11 +18,12 @@ import pytest
 from botocore.exceptions import ClientError
 from tests.parity.cases import holds
 from tests.parity.conftest import BUCKET, Cloud
+from tests.parity.metrics import find_alarm, read_metric
 from tests.parity.templates import allow, balanced, function, role
+from tests.parity.test_durability import open_cloud
 from tests.waiting import PATIENCE, wait_for
 
-from fairway.cloud.launch import start_cloud, stop_cloud
-from fairway.events import ignore_events
+from fairway.cloud.launch import stop_cloud
 
 pytestmark = pytest.mark.slow
 
@@ -226,27 +227,7 @@ class Site:
     def read(
         self, namespace: str, name: str, statistic: str = "Sum", **dimensions: str
     ) -> float | None:
-        """One statistic of the last ten minutes, or None without values."""
-        now = time.time()
-        query = {
-            "Id": "q",
-            "MetricStat": {
-                "Metric": {
-                    "Namespace": namespace,
-                    "MetricName": name,
-                    "Dimensions": [{"Name": n, "Value": v} for n, v in dimensions.items()],
-                },
-                "Period": 3600,
-                "Stat": statistic,
-            },
-        }
-        found = self.watch.get_metric_data(
-            MetricDataQueries=[query], StartTime=now - 3600, EndTime=now + 60
-        )
-        values = found["MetricDataResults"][0]["Values"]
-        if statistic in ("Sum", "SampleCount"):
-            return sum(values) if values else None
-        return max(values) if values else None
+        return read_metric(self.watch, namespace, name, statistic, **dimensions)
 
     def balanced(self, name: str, statistic: str = "Sum", *, group: bool = False) -> float | None:
         dimensions = {"LoadBalancer": self.balancer}
@@ -445,7 +426,7 @@ def test_an_alarm_tells_its_state_and_history(site: Site) -> None:
         return found if f"Successfully executed action {topic}" in found else None
 
     summaries = wait_for(read_summaries, "the action did not run", ALARM_PATIENCE)
-    found = site.watch.describe_alarms(AlarmNames=[name])["MetricAlarms"][0]
+    found = find_alarm(site.watch, name)
     assert any(s.startswith("Alarm updated from") and s.endswith("ALARM") for s in summaries)
     assert found["StateReason"].startswith("Threshold Crossed:")
     assert json.loads(found["StateReasonData"])["period"] == 60
@@ -581,13 +562,6 @@ def permit_delivery(cloud: Cloud, bucket: str) -> None:
     cloud.client("s3").put_bucket_policy(Bucket=bucket, Policy=document)
 
 
-def make_bucket(cloud: Cloud) -> str:
-    name = f"logs-{uuid.uuid4().hex}"
-    place = {"LocationConstraint": cloud.info.region}
-    cloud.client("s3").create_bucket(Bucket=name, CreateBucketConfiguration=place)
-    return name
-
-
 @holds(
     "Elastic Load Balancing",
     "Enable access logs for your Application Load Balancer",
@@ -596,7 +570,7 @@ def make_bucket(cloud: Cloud) -> str:
     "the older principals by account are not accepted",
 )
 def test_a_bucket_must_let_access_logs_in(site: Site) -> None:
-    bucket = make_bucket(site.cloud)
+    bucket = site.cloud.make_bucket(f"logs-{uuid.uuid4().hex}")
     client = site.cloud.client("elbv2")
     arn = site.cloud.resource(site.stack, "Balancer")
     with pytest.raises(ClientError, match=f"Access Denied for bucket: {bucket}"):
@@ -620,11 +594,10 @@ def test_a_bucket_must_let_access_logs_in(site: Site) -> None:
 )
 def test_a_load_balancer_s_access_log_is_delivered_at_the_end(tmp_path: Path) -> None:
     directory = tmp_path / ".fairway"
-    cloud = Cloud(start_cloud(directory, "eu-west-1", ignore_events))
+    cloud = open_cloud(directory)
     try:
-        place = {"LocationConstraint": "eu-west-1"}
-        cloud.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration=place)
-        bucket = make_bucket(cloud)
+        cloud.make_bucket(BUCKET)
+        bucket = cloud.make_bucket(f"logs-{uuid.uuid4().hex}")
         permit_delivery(cloud, bucket)
         document = balanced(BUCKET, cloud.upload(SOURCE))
         properties = document["Resources"]["Balancer"]["Properties"]
@@ -634,7 +607,7 @@ def test_a_load_balancer_s_access_log_is_delivered_at_the_end(tmp_path: Path) ->
         assert [fetch(f"{url}/app?mark=own"), fetch(f"{url}/app?mark=own&do=fail")] == [200, 502]
         group = cloud.resource("logged", "Targets")
         stop_cloud(directory)
-        cloud = Cloud(start_cloud(directory, "eu-west-1", ignore_events))
+        cloud = open_cloud(directory)
         s3 = cloud.client("s3")
         keys = [found["Key"] for found in s3.list_objects_v2(Bucket=bucket)["Contents"]]
         (key,) = [key for key in keys if key.endswith(".log.gz")]

@@ -51,9 +51,7 @@ def is_alive(pid: int) -> bool:
 
 def deploy_application(info: CloudInfo) -> tuple[Cloud, str]:
     cloud = Cloud(info)
-    cloud.client("s3").create_bucket(
-        Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
-    )
+    cloud.make_bucket(BUCKET)
     assert cloud.deploy("app", balanced(BUCKET, cloud.upload(HANDLER))) == "CREATE_COMPLETE"
     return cloud, cloud.outputs("app")["Url"]
 

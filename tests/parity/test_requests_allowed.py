@@ -287,8 +287,7 @@ def test_a_request_without_a_path_is_for_all(user: User, asked: dict[str, str]) 
 @pytest.mark.parametrize("known", [False, True], ids=["unknown-upload", "no-part"])
 def test_an_object_put_with_an_upload_needs_its_key(user: User, known: bool) -> None:
     s3, key = user.cloud.client("s3"), make_key(user.cloud)
-    place = {"LocationConstraint": REGION}
-    s3.create_bucket(Bucket=user.name, CreateBucketConfiguration=place)
+    user.cloud.make_bucket(user.name)
     upload = "none"
     if known:
         upload = s3.create_multipart_upload(Bucket=user.name, Key="k")["UploadId"]
@@ -343,8 +342,7 @@ def test_an_address_may_not_name_another_action(
     user: User, service: str, path: str, done: str
 ) -> None:
     s3 = user.cloud.client("s3")
-    place = {"LocationConstraint": REGION}
-    s3.create_bucket(Bucket=user.name, CreateBucketConfiguration=place)
+    user.cloud.make_bucket(user.name)
     s3.put_object(Bucket=user.name, Key="k", Body=b"kept")
     user.allow([f"{service}:{done}"], "*")
     asked = path.replace("BUCKET", user.name) + f"?Action={done}"

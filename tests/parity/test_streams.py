@@ -37,28 +37,45 @@ PARTIAL = "Configuring partial batch response with DynamoDB and Lambda"
 class Streams(Wires):
     """Functions with streams in front of them."""
 
-    def put(self, table: str, *names: str) -> None:
-        for name in names:
-            self.cloud.client("dynamodb").put_item(TableName=table, Item={"id": {"S": name}})
-
     def map_stream(self, name: str, stream: str, **settings: Any) -> str:
         return self.map_queue(
             name, stream, **{"StartingPosition": "TRIM_HORIZON", "BatchSize": 10, **settings}
         )
 
-    def batches(self, name: str) -> list[list[str]]:
+    def feed(self, answer: str = "pass") -> Fed:
+        """A function that answers so, and a table for it."""
+        return Fed(self, answer)
+
+
+class Fed:
+    """A function, and the table whose stream it is to be given."""
+
+    def __init__(self, streams: Streams, answer: str) -> None:
+        self.streams = streams
+        self.table, self.stream = streams.make_streaming_table("NEW_AND_OLD_IMAGES")
+        self.name = streams.make(recording(answer))
+
+    def put(self, *names: str) -> None:
+        for name in names:
+            item = {"id": {"S": name}}
+            self.streams.cloud.client("dynamodb").put_item(TableName=self.table, Item=item)
+
+    def map(self, **settings: Any) -> None:
+        self.streams.map_stream(self.name, self.stream, **settings)
+
+    def batches(self) -> list[list[str]]:
         """The keys of each batch that the function got."""
         return [
             [record["dynamodb"]["Keys"]["id"]["S"] for record in event["Records"]]
-            for _, event in self.seen(name)
+            for _, event in self.streams.seen(self.name)
         ]
 
-    def wait_batches(self, name: str, *last: str) -> list[list[str]]:
-        """Wait until a batch ended with each of these keys."""
+    def wait_for(self, last: str) -> list[list[str]]:
+        """Wait until a batch ended with this key."""
 
         def ask() -> Any:
-            found = self.batches(name)
-            return found if set(last) <= {batch[-1] for batch in found} else None
+            found = self.batches()
+            return found if last in {batch[-1] for batch in found} else None
 
         found: list[list[str]] = wait_for(ask, f"no batch ends with {last}")
         return found
@@ -75,34 +92,31 @@ def streams(cloud: Cloud) -> Iterator[Streams]:
     "Lambda", BATCHING, "From TRIM_HORIZON a function gets what the stream held before, in order"
 )
 def test_trim_horizon_begins_with_the_oldest_record(streams: Streams) -> None:
-    table, stream = streams.make_streaming_table("NEW_AND_OLD_IMAGES")
-    name = streams.make(recording("pass"))
-    streams.put(table, "a", "b", "c", "d", "e")
-    streams.map_stream(name, stream, BatchSize=2)
-    found = streams.wait_batches(name, "e")
+    fed = streams.feed()
+    fed.put("a", "b", "c", "d", "e")
+    fed.map(BatchSize=2)
+    found = fed.wait_for("e")
     assert [key for batch in found for key in batch] == ["a", "b", "c", "d", "e"]
     assert max(map(len, found)) == 2
 
 
 @holds("Lambda", BATCHING, "From LATEST a function gets only what comes after the mapping was made")
 def test_latest_begins_behind_the_newest_record(streams: Streams) -> None:
-    table, stream = streams.make_streaming_table("NEW_AND_OLD_IMAGES")
-    name = streams.make(recording("pass"))
-    streams.put(table, "before")
-    streams.map_stream(name, stream, StartingPosition="LATEST")
-    streams.put(table, "after")
-    assert streams.wait_batches(name, "after") == [["after"]]
+    fed = streams.feed()
+    fed.put("before")
+    fed.map(StartingPosition="LATEST")
+    fed.put("after")
+    assert fed.wait_for("after") == [["after"]]
 
 
 @holds("Lambda", BATCHING, "A batch window gathers records until it ends or the batch is full")
 def test_a_window_gathers_records(streams: Streams) -> None:
-    table, stream = streams.make_streaming_table("NEW_AND_OLD_IMAGES")
-    name = streams.make(recording("pass"))
-    streams.map_stream(name, stream, BatchSize=4, MaximumBatchingWindowInSeconds=60)
-    streams.put(table, "a", "b", "c")
-    assert streams.batches(name) == []
-    streams.put(table, "d")
-    assert streams.wait_batches(name, "d") == [["a", "b", "c", "d"]]
+    fed = streams.feed()
+    fed.map(BatchSize=4, MaximumBatchingWindowInSeconds=60)
+    fed.put("a", "b", "c")
+    assert fed.batches() == []
+    fed.put("d")
+    assert fed.wait_for("d") == [["a", "b", "c", "d"]]
 
 
 @holds(
@@ -111,14 +125,13 @@ def test_a_window_gathers_records(streams: Streams) -> None:
     "Records that match no filter are not given to the function and do not hold the stream",
 )
 def test_a_filter_drops_records(streams: Streams) -> None:
-    table, stream = streams.make_streaming_table("NEW_AND_OLD_IMAGES")
-    name = streams.make(recording("pass"))
+    fed = streams.feed()
     pattern = {"dynamodb": {"Keys": {"id": {"S": [{"prefix": "yes"}]}}}}
-    streams.map_stream(name, stream, FilterCriteria={"Filters": [{"Pattern": json.dumps(pattern)}]})
-    streams.put(table, "no1", "yes1", "no2")
-    streams.wait_batches(name, "yes1")
-    streams.put(table, "no3", "yes2")
-    found = streams.wait_batches(name, "yes2")
+    fed.map(FilterCriteria={"Filters": [{"Pattern": json.dumps(pattern)}]})
+    fed.put("no1", "yes1", "no2")
+    fed.wait_for("yes1")
+    fed.put("no3", "yes2")
+    found = fed.wait_for("yes2")
     assert [key for batch in found for key in batch] == ["yes1", "yes2"]
 
 
@@ -131,27 +144,24 @@ def test_a_filter_drops_records(streams: Streams) -> None:
     "pauses between attempts begin at 0.2 seconds; AWS does not tell its own",
 )
 def test_a_failed_batch_is_retried_then_discarded_and_told(streams: Streams) -> None:
-    table, stream = streams.make_streaming_table("NEW_AND_OLD_IMAGES")
     url, arn = streams.make_queue()
-    name = streams.make(recording(FAIL_ON_BAD))
-    streams.put(table, "bad1", "bad2")
-    streams.map_stream(
-        name,
-        stream,
+    fed = streams.feed(FAIL_ON_BAD)
+    fed.put("bad1", "bad2")
+    fed.map(
         BatchSize=2,
         MaximumRetryAttempts=2,
         DestinationConfig={"OnFailure": {"Destination": arn}},
     )
     record = json.loads(streams.receive(url)["Body"])
-    streams.put(table, "good")
-    found = streams.wait_batches(name, "good")
+    fed.put("good")
+    found = fed.wait_for("good")
     assert found == [["bad1", "bad2"]] * 3 + [["good"]]
     assert record["requestContext"]["condition"] == "RetryAttemptsExhausted"
     assert record["requestContext"]["approximateInvokeCount"] == 3
-    assert record["requestContext"]["functionArn"].endswith(f":function:{name}")
+    assert record["requestContext"]["functionArn"].endswith(f":function:{fed.name}")
     assert record["responseContext"]["functionError"] == "Unhandled"
     place = record["DDBStreamBatchInfo"]
-    assert (place["batchSize"], place["streamArn"]) == (2, stream)
+    assert (place["batchSize"], place["streamArn"]) == (2, fed.stream)
     assert place["startSequenceNumber"] < place["endSequenceNumber"]
     assert "Records" not in record
 
@@ -162,15 +172,12 @@ def test_a_failed_batch_is_retried_then_discarded_and_told(streams: Streams) -> 
     "With BisectBatchOnFunctionError a failed batch is split until one record is left",
 )
 def test_bisecting_isolates_the_bad_record(streams: Streams) -> None:
-    table, stream = streams.make_streaming_table("NEW_AND_OLD_IMAGES")
-    name = streams.make(recording(FAIL_ON_BAD))
-    streams.put(table, "a", "b", "bad", "d")
-    streams.map_stream(
-        name, stream, BatchSize=4, BisectBatchOnFunctionError=True, MaximumRetryAttempts=0
-    )
-    found = streams.wait_batches(name, "d")
-    streams.put(table, "e")
-    found = streams.wait_batches(name, "e")
+    fed = streams.feed(FAIL_ON_BAD)
+    fed.put("a", "b", "bad", "d")
+    fed.map(BatchSize=4, BisectBatchOnFunctionError=True, MaximumRetryAttempts=0)
+    found = fed.wait_for("d")
+    fed.put("e")
+    found = fed.wait_for("e")
     assert found == [["a", "b", "bad", "d"], ["a", "b"], ["bad", "d"], ["bad"], ["d"], ["e"]]
 
 
@@ -180,51 +187,42 @@ def test_bisecting_isolates_the_bad_record(streams: Streams) -> None:
     "The lowest reported sequence number is the checkpoint: from there it is retried",
 )
 def test_a_partial_failure_retries_from_the_checkpoint(streams: Streams) -> None:
-    table, stream = streams.make_streaming_table("NEW_AND_OLD_IMAGES")
-    name = streams.make(recording(REPORT_BAD))
-    streams.put(table, "a", "b", "bad", "d")
-    streams.map_stream(
-        name,
-        stream,
+    fed = streams.feed(REPORT_BAD)
+    fed.put("a", "b", "bad", "d")
+    fed.map(
         BatchSize=4,
         MaximumRetryAttempts=1,
         FunctionResponseTypes=["ReportBatchItemFailures"],
     )
-    streams.wait_batches(name, "d")
-    streams.put(table, "e")
-    found = streams.wait_batches(name, "e")
+    fed.wait_for("d")
+    fed.put("e")
+    found = fed.wait_for("e")
     assert found == [["a", "b", "bad", "d"], ["bad", "d"], ["e"]]
 
 
 @holds("Lambda", PARTIAL, "An item without a known sequence number fails the whole batch")
 def test_an_unknown_sequence_number_fails_the_batch(streams: Streams) -> None:
-    table, stream = streams.make_streaming_table("NEW_AND_OLD_IMAGES")
-    name = streams.make(recording('return {"batchItemFailures": [{"itemIdentifier": ""}]}'))
-    streams.put(table, "a", "b")
-    streams.map_stream(
-        name,
-        stream,
+    fed = streams.feed('return {"batchItemFailures": [{"itemIdentifier": ""}]}')
+    fed.put("a", "b")
+    fed.map(
         MaximumRetryAttempts=1,
         FunctionResponseTypes=["ReportBatchItemFailures"],
     )
-    found = wait_for(lambda: len(streams.batches(name)) > 1 and streams.batches(name), "no retry")
+    found = wait_for(lambda: len(fed.batches()) > 1 and fed.batches(), "no retry")
     assert found[:2] == [["a", "b"]] * 2
 
 
 @holds("Lambda", DISCARDED, "A record within MaximumRecordAgeInSeconds is tried and not discarded")
 def test_a_young_record_is_not_discarded(streams: Streams) -> None:
-    table, stream = streams.make_streaming_table("NEW_AND_OLD_IMAGES")
     url, arn = streams.make_queue()
-    name = streams.make(recording(FAIL_ON_BAD))
-    streams.put(table, "bad")
-    streams.map_stream(
-        name,
-        stream,
+    fed = streams.feed(FAIL_ON_BAD)
+    fed.put("bad")
+    fed.map(
         MaximumRecordAgeInSeconds=60,
         DestinationConfig={"OnFailure": {"Destination": arn}},
     )
-    wait_for(lambda: streams.batches(name), "it was not tried")
-    mapping = streams.client.list_event_source_mappings(FunctionName=name)
+    wait_for(fed.batches, "it was not tried")
+    mapping = streams.client.list_event_source_mappings(FunctionName=fed.name)
     assert mapping["EventSourceMappings"][0]["MaximumRecordAgeInSeconds"] == 60
     assert mapping["EventSourceMappings"][0]["MaximumRetryAttempts"] == -1
     assert "Messages" not in streams.cloud.client("sqs").receive_message(QueueUrl=url)
@@ -232,15 +230,11 @@ def test_a_young_record_is_not_discarded(streams: Streams) -> None:
 
 @holds("Lambda", BATCHING, "A mapping on a stream must say where it begins")
 def test_a_starting_position_is_required(streams: Streams) -> None:
-    _, stream = streams.make_streaming_table("NEW_AND_OLD_IMAGES")
-    name = streams.make(recording("pass"))
-    answer = refusal(
-        lambda: streams.client.create_event_source_mapping(FunctionName=name, EventSourceArn=stream)
-    )
+    fed = streams.feed()
+    wanted = {"FunctionName": fed.name, "EventSourceArn": fed.stream}
+    answer = refusal(lambda: streams.client.create_event_source_mapping(**wanted))
     assert answer["Error"]["Code"] == "InvalidParameterValueException"
-    made = streams.client.create_event_source_mapping(
-        FunctionName=name, EventSourceArn=stream, StartingPosition="LATEST"
-    )
+    made = streams.client.create_event_source_mapping(**wanted, StartingPosition="LATEST")
     assert (made["BatchSize"], made["ParallelizationFactor"]) == (100, 1)
 
 
