@@ -16,10 +16,21 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from fairway.apply import NO_CONSENT
 from fairway.aws import Aws, Endpoint
+from fairway.cli.consent import Given
+from fairway.cli.delivery import Delivery
+from fairway.cli.selection import Selection, select
+from fairway.cli.services import (
+    carry_out_services,
+    propose_all,
+    propose_update,
+    survey_services,
+)
 from fairway.cli.source_control import find_provenance
-from fairway.cli.target import choose_here
+from fairway.cli.target import Target, choose_here
 from fairway.cloud.launch import find_cloud
+from fairway.events import ignore_events
 from fairway.route import apply_plan, load_app, plan_app, prepare_apply
 
 READS = ("Describe", "Get", "List", "Head", "Scan")
@@ -53,11 +64,27 @@ def apply_and_die(after: int, directory: Path) -> list[str]:
     assert info is not None, "the local cloud does not run"
     aws = Aws(Endpoint(info.region, info.endpoint, info.access_key, info.secret_key))
     killer.watch(aws)
+    selection = select(directory)
+    if selection.workspace is None:
+        apply_one(directory, aws)
+    else:
+        apply_services(selection, Target(aws, choose_here, info))
+    return killer.calls
+
+
+def apply_one(directory: Path, aws: Aws) -> None:
     app = load_app(directory)
     prepare_apply(app, aws)
     plan = plan_app(app, choose_here, aws)
     apply_plan(plan, aws, provenance=find_provenance(directory))
-    return killer.calls
+
+
+def apply_services(selection: Selection, target: Target) -> None:
+    apps = selection.load("local")
+    opened = survey_services(apps, [target] * len(apps), ignore_events)
+    proposals = propose_all(propose_update, opened, ignore_events)
+    work = [Delivery(proposal, Given()) for proposal in proposals if not proposal.is_idle]
+    carry_out_services(work, [NO_CONSENT] * len(work), ignore_events, {})
 
 
 def fork_apply(after: int, directory: Path) -> tuple[int, list[str]]:

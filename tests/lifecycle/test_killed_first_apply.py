@@ -45,4 +45,6 @@ def test_killed_at_every_step_of_a_first_deployment(
             store = find_store(aws)
             assert store, (step, steps[step - 1])
             expect_order(app, aws, store)
-            assert ask("GET", f"{url}/{PAGES[template]}").status == 200
+            assert app.url() == url, (step, steps[step - 1])
+            answer = ask("GET", f"{url}/{PAGES[template]}")
+            assert answer.status == 200, (step, steps[step - 1], answer)
