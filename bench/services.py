@@ -1,10 +1,12 @@
-"""Bench: planning a root of many services, at first and with everything bundled.
+"""Bench: planning a root of many services, at first and with everything bundled; checking it.
 
     python bench/services.py --shapes 100x10,20x50 --runs 3
+    python bench/services.py --shapes 100x10 --runs 1 --verb check
 
 Each shape is services x functions; a service has its own code, a table, a role a function and an
 HTTP API with a route each. The plan is made without an account: everything counts as new, which is
-the most to compare. Seconds and peak memory are of the whole command. See bench/README.md.
+the most to compare. `check` runs cfn-lint on every template of both environments; again, it
+knows them. Seconds and peak memory are of the whole command. See bench/README.md.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from report import describe_machine, print_table, write_json
 from targets import make_place
 
 ROOT = "app: shop\nregion: eu-west-1\nservices: [services/*]\nenvironments: {poc: {}}\n"
+COMMANDS = {"plan": ("plan", "-e", "poc"), "check": ("check",)}
 HEADER = ["services", "functions", "first s", "again s", "peak MiB", "failure"]
 
 
@@ -35,30 +38,32 @@ def main() -> None:
     found: list[dict[str, Any]] = []
     with ended_afterwards():
         for services, functions in shapes:
-            runs = [measure(services, functions) for _ in range(options.runs)]
+            runs = [measure(options.verb, services, functions) for _ in range(options.runs)]
             found.append(sized := summarize(services, functions, runs))
             say(f"{services} x {functions}: {sized['first_seconds']} s, {sized['again_seconds']} s")
     print_table([HEADER, *([str(value) for value in sized.values()] for sized in found)])
-    result = {"bench": "services", "machine": describe_machine(), "shapes": found}
-    say(f"written: {write_json('services', result, options.json)}")
+    name = "services" if options.verb == "plan" else f"services_{options.verb}"
+    result = {"bench": name, "machine": describe_machine(), "shapes": found}
+    say(f"written: {write_json(name, result, options.json)}")
 
 
 def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--shapes", default="100x10,20x50", help="default %(default)s")
     parser.add_argument("--runs", type=int, default=3, help="new roots each; the median counts")
+    parser.add_argument("--verb", choices=COMMANDS, default="plan", help="default %(default)s")
     parser.add_argument("--json", type=Path, help="default under bench/results/")
     return parser.parse_args()
 
 
-def measure(services: int, functions: int) -> list[dict[str, Any]]:
-    """A new root: its first plan, and one with the archives made."""
+def measure(verb: str, services: int, functions: int) -> list[dict[str, Any]]:
+    """A new root: the verb at first, and once more."""
     place = make_place("services")
     write_root(place / "root", services, functions)
     fairway = str(Path(sys.executable).with_name("fairway"))
     clean = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     clean["HOME"] = str(place)  # without credentials
-    command = [fairway, "plan", "-e", "poc", "-C", str(place / "root")], clean
+    command = [fairway, *COMMANDS[verb], "-C", str(place / "root")], clean
     runs = [run_command(command, place) for _ in range(2)]
     end_descendants()
     return runs

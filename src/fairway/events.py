@@ -26,6 +26,15 @@ class StepStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class StepAdvanced:
+    """How far a step that is under way has come: `done` parts of `total`."""
+
+    name: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class StepFinished:
     """A step has ended well; seconds is its wall-clock duration.
 
@@ -59,7 +68,7 @@ class LogLine:
     timestamp_ms: int = 0
 
 
-Event = Notice | StepStarted | StepFinished | ResourceProgress | LogLine
+Event = Notice | StepStarted | StepAdvanced | StepFinished | ResourceProgress | LogLine
 Report = Callable[[Event], None]
 
 

@@ -65,3 +65,45 @@ def test_without_cfn_lint(directory: Path) -> None:
     assert OURS in out
     assert THEIRS not in out
     assert STEP not in err
+
+
+def test_what_cfn_lint_found_is_told_again(directory: Path) -> None:
+    """From the second time on, no template is looked at again that is as it was."""
+    first = check(directory)
+    again = check(directory)
+    assert (first[0], again[0]) == (1, 1)
+    assert first[1] == again[1]
+    assert THEIRS in again[1]
+    assert ", 0 new)" not in first[2]
+    assert ", 0 new)" in again[2]
+
+    kept = directory / ".fairway" / "cache" / "lint.json"
+    kept.write_bytes(kept.read_bytes()[:-40])
+    damaged = check(directory)
+    assert damaged[:2] == first[:2]
+    assert ", 0 new)" not in damaged[2]
+
+    file = directory / "fairway.yml"
+    file.write_text(file.read_text().replace("TopicNam", "TopicName"))
+    code, out, err = check(directory)
+    assert (code, THEIRS in out) == (0, False)
+    assert ", 1 new)" in err
+
+
+def test_a_wrong_configuration_of_cfn_lint_is_an_error_with_a_way_out(directory: Path) -> None:
+    (directory / ".cfnlintrc").write_text("nonsense: 3\n")
+    done = subprocess.run(
+        [FAIRWAY, "check"], cwd=directory, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "error: cfn-lint cannot be used as it is configured" in done.stderr
+    assert "--fast" in done.stderr
+    assert not (directory / ".fairway").exists(), "nothing is kept under a configuration"
+
+
+def test_an_unknown_region_is_an_error_with_a_way_out(directory: Path) -> None:
+    file = directory / "fairway.yml"
+    file.write_text(f"region: eu-mars-1\n{file.read_text()}")
+    code, _, err = check(directory)
+    assert code == 1
+    assert "error: cfn-lint does not know the region 'eu-mars-1'" in err

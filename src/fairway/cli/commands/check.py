@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from fairway.check import check_definition, lint_templates
-from fairway.cli.options import (
-    complete_environments,
-    directory_option,
-    json_option,
-    services_option,
-)
+from fairway.check import check_definition, lint_all
+from fairway.cli.names import Name
+from fairway.cli.options import directory_option, json_option, services_option
 from fairway.cli.render.human import say, say_next, show_diagnostics, show_place, show_plainly
 from fairway.cli.render.json import diagnostics_to_json, print_json
 from fairway.cli.render.progress import Progress
@@ -28,6 +26,7 @@ from fairway.define import App, Definition, define_app, define_service, list_env
 from fairway.diagnostics import Diagnostic, sort_diagnostics
 from fairway.errors import EXIT_OK, EXIT_USER_ERROR, FairwayError, InvalidApplication
 from fairway.events import Report, StepFinished, StepStarted
+from fairway.route import STATE_DIRECTORY
 
 if TYPE_CHECKING:
     from fairway.check.security import Accepted, SecurityReport
@@ -41,7 +40,7 @@ Compiled = dict[str, tuple[App, Templates]]
     "--env",
     "environment",
     metavar="ENV",
-    shell_complete=complete_environments,
+    type=Name("environment"),
     help="Only this environment.",
 )
 @click.option("--fast", is_flag=True, help="Leave out cfn-lint, which takes a second or two.")
@@ -178,15 +177,18 @@ def _scan(compiled: Compiled, report: Report) -> Sequence[SecurityReport]:
 
 
 def _lint(compiled: Compiled, report: Report) -> list[Diagnostic]:
-    """cfn-lint's findings; a template that several share is looked at once."""
-    found: list[Diagnostic] = []
-    seen: set[tuple[str, str]] = set()
-    with _told("checking the templates with cfn-lint", report):
-        for app, templates in compiled.values():
-            fresh = [s for s in templates.stacks if (app.region, s.digest) not in seen]
-            seen |= {(app.region, stack.digest) for stack in fresh}
-            found += lint_templates(app, replace(templates, stacks=tuple(fresh)))
-    return found
+    """cfn-lint's findings; what was found in a template before is not looked for again."""
+    from fairway.check.kept import KeptResults, Surroundings
+
+    if not compiled:
+        return []
+    home = next(iter(compiled.values()))[0].home
+    xdg = os.environ.get("XDG_CACHE_HOME")
+    caches = [Path(xdg) if xdg else Path("~/.cache"), Path("~/Library/Caches")]
+    expanded = tuple(path.expanduser() for path in caches)
+    surroundings = Surroundings(Path.home(), Path.cwd(), expanded, date.today())
+    kept = KeptResults(home / STATE_DIRECTORY / "cache" / "lint.json", surroundings)
+    return lint_all(compiled.values(), kept, report)
 
 
 @contextmanager

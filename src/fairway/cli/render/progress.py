@@ -14,6 +14,7 @@ from fairway.events import (
     LogLine,
     Notice,
     ResourceProgress,
+    StepAdvanced,
     StepFinished,
     StepStarted,
 )
@@ -33,6 +34,7 @@ class Progress:
         self._quiet = quiet
         self._moving = sys.stderr.isatty() and not quiet and os.environ.get("TERM") != "dumb"
         self._running: dict[str, float] = {}
+        self._far: dict[str, str] = {}
         self._last = ""
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -64,8 +66,11 @@ class Progress:
         match event:
             case StepStarted(name):
                 self._running[name] = time.monotonic()
+            case StepAdvanced(name, done, total):
+                self._far[name] = f" ({done} of {total})"
             case StepFinished(name, seconds, detail, minor):
                 self._running.pop(name, None)
+                self._far.pop(name, None)
                 if minor:
                     return
                 more = f", {detail}" if detail else ""
@@ -99,7 +104,7 @@ class Progress:
                 if not slow:
                     continue
                 frame = (frame + 1) % len(_FRAMES)
-                steps = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in slow)
+                steps = ", ".join(f"{n}{self._far.get(n, '')} {s:.0f} s" for n, s in slow)
                 text = f"{_FRAMES[frame]} {steps}  {self._last}"
                 sys.stderr.write(f"\r\x1b[K{text[:110]}")
                 sys.stderr.flush()
