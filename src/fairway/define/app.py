@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from fairway.define import source
-from fairway.define.spec import Component, Expect, Network
+from fairway.define.file import Expect, Network
+from fairway.define.spec import Component
 from fairway.diagnostics import Place
 
 FILE_NAME = "fairway.yml"

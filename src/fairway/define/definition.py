@@ -13,7 +13,8 @@ from fairway.define import source
 from fairway.define.app import FILE_NAME, LOCAL, App
 from fairway.define.explain import explain_error, find_steps, show
 from fairway.define.explain import nearest as nearest
-from fairway.define.spec import KINDS, Component, Expect, File, Network, Spec
+from fairway.define.file import Expect, File, Network
+from fairway.define.spec import KINDS, Component, Spec
 from fairway.define.workspace import (
     OF_SERVICES,
     Service,

@@ -10,7 +10,8 @@ from typing import Any
 from pydantic_core import ErrorDetails
 
 from fairway.define import source
-from fairway.define.spec import BRANCHES, KINDS, Network
+from fairway.define.file import Network
+from fairway.define.spec import BRANCHES, KINDS
 from fairway.diagnostics import Diagnostic, Place
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from fairway.define.spec import KINDS, File, Network
+from fairway.define.file import File, Network
+from fairway.define.spec import KINDS
 
 
 def make_schema() -> dict[str, Any]:

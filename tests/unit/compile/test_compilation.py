@@ -17,7 +17,8 @@ from fairway.compile.components.network import split_subnets
 from fairway.compile.raw import overlay_plain
 from fairway.compile.template import ArtifactKey, StackOutput, StackTemplate, dump_canonical
 from fairway.define.definition import define_text
-from fairway.define.spec import LoadBalancer, Network
+from fairway.define.file import Network
+from fairway.define.spec import LoadBalancer
 from fairway.errors import InvalidApplication
 from fairway.plan.compare import find_references
 

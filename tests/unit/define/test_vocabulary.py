@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from fairway.define.definition import define_text
+from fairway.define.file import File, Network
 from fairway.define.schema import make_schema
-from fairway.define.spec import KINDS, RETENTION_DAYS, File, Function, Network
+from fairway.define.spec import KINDS, RETENTION_DAYS, Function
 from fairway.define.values import show_duration
 from fairway.plan.schemas import load_schema
 

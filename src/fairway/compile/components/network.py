@@ -9,7 +9,8 @@ from fairway.compile.draft import LIST_TYPE, Draft, StackDraft
 from fairway.compile.encryption import add_log_group, network_key
 from fairway.compile.links import LINKS
 from fairway.compile.template import Origin, allow, get_att, policy, ref, sub, trust
-from fairway.define.spec import Function, LoadBalancer, Network, Table
+from fairway.define.file import Network
+from fairway.define.spec import Function, LoadBalancer, Table
 
 ANYWHERE = "0.0.0.0/0"
 TCP = 6
