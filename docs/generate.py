@@ -1,4 +1,6 @@
-"""Make docs/reference from the code: `python docs/generate.py`, `--check` to compare only.
+"""Make docs/reference and the shapes of the commands from the code: `python docs/generate.py`.
+
+`--check` compares only.
 
 Exit code of --check: 1 when a page on disk is not what the code says.
 """
@@ -10,6 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pages import commands, diagnostics, file, links, resources
+
+from fairway.cli.completing import SHAPES, write_shapes
+from fairway.cli.main import cli
 
 REFERENCE = Path(__file__).parent / "reference"
 PAGES: dict[str, Callable[[], str]] = {
@@ -23,8 +28,9 @@ NOTE = "<!-- Made by docs/generate.py from the code; edit the code, not this pag
 
 
 def make_pages() -> dict[Path, str]:
-    """Every page's path and text."""
-    return {REFERENCE / name: NOTE + make() for name, make in PAGES.items()}
+    """Every page's path and text, and what shells complete by."""
+    pages = {REFERENCE / name: NOTE + make() for name, make in PAGES.items()}
+    return {**pages, SHAPES: write_shapes(cli)}
 
 
 def find_stale(pages: dict[Path, str]) -> list[Path]:

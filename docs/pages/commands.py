@@ -25,6 +25,56 @@ EXIT_CODES = {
     errors.EXIT_BUG: "A bug in Fairway. The traceback is in the file that the message names.",
     errors.EXIT_INTERRUPTED: "Interrupted with Ctrl-C.",
 }
+ERRORS = """## Errors for programs
+
+With `--json` an error is data too. Standard output gets one JSON object, on one line (here in
+several); the words stay on standard error, and the exit code is the same. That is so for every
+error of a command line with `--json`, also for one that is not understood, and after Ctrl-C.
+
+```json
+{"error": {
+  "code": "invalid-application",
+  "summary": "1 problem found",
+  "hint": null,
+  "detail": null,
+  "exit_code": 1,
+  "findings": [{
+    "code": "unknown-key",
+    "summary": "'memry' is not a key of component 'api'",
+    "place": {"file": "fairway.yml", "line": 3, "column": 47},
+    "hint": "did you mean 'memory'?",
+    "severity": "error"
+  }]
+}}
+```
+
+All keys are always there. `hint` is the fix and `detail` has further lines, where there are any.
+`findings` is what `fairway check --json` prints: every problem of the application, each with its
+[code](diagnostics.md), its place, where it has one, and its fix. `check` itself has only to print
+that list: problems are its data, and exit code 1 says that there are errors among them.
+
+- `fairway logs --json` prints one object a line; where it fails, the last has `error`.
+- Of the services of a root some may have been applied before another failed. They stand beside
+  `error`, as they would without one: `{"changed": true, "services": {...}, "error": {...}}`.
+
+"""
+ERROR_CODES = {
+    "failed": "Anything else that you can mend; the summary says what.",
+    "usage": "The command line cannot be understood.",
+    "invalid-application": "The application has problems: `findings`.",
+    "consent-missing": "What would be done needs consent; the hint says how it is given.",
+    "lock-held": "Somebody else is changing the application.",
+    "saved-plan-refused": "The saved plan cannot be read, or is no longer what would be done.",
+    "deployment-failed": "CloudFormation refused or rolled back a change, or would not do it as "
+    "it was shown.",
+    "bundle-failed": "A function's code could not be packed.",
+    "lint-failed": "cfn-lint could not be run.",
+    "scan-failed": "checkov could not be run.",
+    "cloud-unavailable": "The local cloud does not run, or did not start.",
+    "missing-credentials": "There are no credentials for AWS, or they are no longer good.",
+    "interrupted": "Ctrl-C, or a signal that means the same.",
+    "bug": "A bug in Fairway; `detail` names the file with the traceback.",
+}
 ARGUMENTS = {
     "[TEMPLATE]": "What it is made from.",
     "[DIRECTORY]": "Where to make it, new or empty; named as the template when not said.",
@@ -44,7 +94,9 @@ def make_page() -> str:
     listing = write_table(
         ["command", ""], [[f"[`{v}`](#fairway-{v})", t] for v, t in VERBS.items()]
     )
-    return "\n".join([INTRO + listing, codes, *(_describe(verb) for verb in VERBS)])
+    told = write_table(["error", "meaning"], [[f"`{k}`", v] for k, v in ERROR_CODES.items()])
+    parts = [INTRO + listing, codes, ERRORS + told, *(_describe(verb) for verb in VERBS)]
+    return "\n".join(parts)
 
 
 def _describe(verb: str) -> str:

@@ -1,23 +1,12 @@
-"""docs/reference/file.md: every key of fairway.yml, from the models of define/spec.py."""
+"""docs/reference/file.md: every key of fairway.yml, from the models of file.py and spec.py."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from fairway.define.spec import (
-    KINDS,
-    RETENTION_DAYS,
-    Auth,
-    Environment,
-    ExistingNetwork,
-    Expect,
-    File,
-    Index,
-    KeyAttribute,
-    Network,
-    Spec,
-)
+from fairway.define.file import Environment, ExistingNetwork, Expect, File, Network
+from fairway.define.spec import KINDS, RETENTION_DAYS, Auth, Index, KeyAttribute, Spec
 from pages.markdown import write_code, write_fence, write_table
 
 COMPLETE = Path(__file__).parents[1] / "reference" / "complete.yml"

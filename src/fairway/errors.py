@@ -17,10 +17,11 @@ EXIT_INTERRUPTED = 130
 class FairwayError(Exception):
     """Something the user can mend.
 
-    summary: one sentence. hint: what to do, in the imperative. detail: further
-    lines for those who want them.
+    code: constant and kebab-case, for programs. summary: one sentence. hint: what to do, in the
+    imperative. detail: further lines for those who want them.
     """
 
+    code = "failed"
     exit_code = EXIT_USER_ERROR
 
     def __init__(self, summary: str, *, hint: str | None = None, detail: str | None = None) -> None:
@@ -33,6 +34,8 @@ class FairwayError(Exception):
 class InvalidApplication(FairwayError):
     """The application has errors; `diagnostics` holds every one found."""
 
+    code = "invalid-application"
+
     def __init__(self, diagnostics: list[Diagnostic]) -> None:
         errors = sum(d.is_error for d in diagnostics)
         super().__init__(f"{errors} problem{'s' if errors != 1 else ''} found")
@@ -42,13 +45,19 @@ class InvalidApplication(FairwayError):
 class BundleFailed(FairwayError):
     """A function's source could not be turned into an archive."""
 
+    code = "bundle-failed"
+
 
 class CloudUnavailable(FairwayError):
     """The local cloud did not start, or is not running."""
 
+    code = "cloud-unavailable"
+
 
 class MissingCredentials(FairwayError):
     """An environment on AWS was named and no credentials were found."""
+
+    code = "missing-credentials"
 
 
 class DeploymentFailed(FairwayError):
@@ -57,4 +66,5 @@ class DeploymentFailed(FairwayError):
     events: what CloudFormation told on the way, a line each.
     """
 
+    code = "deployment-failed"
     events: tuple[str, ...] = ()

@@ -292,8 +292,8 @@ def apply_plan(
     it, also a failed one; not called when nothing was begun.
     """
     from fairway.apply import NO_CONSENT, NOBODY, Applying
-    from fairway.apply.stack_operation import Pace
     from fairway.aws.stacks import find_prefix_list
+    from fairway.plan.waiting import Pace
 
     applying = Applying(
         plan,

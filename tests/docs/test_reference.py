@@ -13,17 +13,8 @@ from fairway.check import check_definition
 from fairway.cli.main import VERBS, cli
 from fairway.compile import compile_app
 from fairway.define import define_app, source
-from fairway.define.spec import (
-    KINDS,
-    Auth,
-    Environment,
-    ExistingNetwork,
-    Expect,
-    File,
-    Index,
-    KeyAttribute,
-    Network,
-)
+from fairway.define.file import Environment, ExistingNetwork, Expect, File, Network
+from fairway.define.spec import KINDS, Auth, Index, KeyAttribute
 
 MODELS = [
     File, Environment, Network, ExistingNetwork, Expect, Auth, Index, KeyAttribute, *KINDS.values()

@@ -43,10 +43,15 @@ def test_after_a_failure_the_record_is_what_it_left(app: Application) -> None:
     assert "left when it failed, the last made from this directory" in plan.against
     # The stack of the data was done, that of the code went back.
     assert list_changes(plan) == {"Api": Action.UPDATE, "Extra": Action.CREATE}
+    # So the one good release is what runs, and no way back is suggested.
+    history = app.fairway("history").expect()
+    assert "next: fairway history 2\n" in history.err
+    assert "no earlier good release" in app.fairway("rollback", "--yes").expect(1).err
     app.replace(REFUSED, "")
     app.apply()
     assert plan_by_record(app).is_empty
     assert plan_by_record(app).against.startswith("release 3 of ")
+    assert "next: fairway history 3, fairway rollback\n" in app.fairway("history").expect().err
 
 
 def test_an_apply_of_which_no_end_is_known(app: Application) -> None:

@@ -136,7 +136,10 @@ def test_a_failure_stops_the_rest_and_the_next_goes_on(shop: Shop) -> None:
     not_begun = set(list_named(failed, "not begun: "))
     assert applied | not_begun == set(NAMES) - {"billing"}
     assert applied, "those beside it came to their end"
-    told = json.loads(failed.out)["services"]
+    document = json.loads(failed.out)
+    assert document["error"]["code"] == "deployment-failed"
+    assert document["error"]["summary"].startswith("billing: Extra (")
+    told = document["services"]
     assert {name for name in NAMES if told[name]["changed"]} == applied
 
     file.write_text(sound)

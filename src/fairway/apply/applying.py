@@ -31,7 +31,7 @@ from fairway.apply.release import (
     digest_definition,
     record_stack,
 )
-from fairway.apply.stack_operation import Interrupted, Pace, StackOperation
+from fairway.apply.stack_operation import StackOperation
 from fairway.apply.stateful import Endangered, find_endangered, require_named
 from fairway.apply.store import Store, find_store
 from fairway.apply.uploading import (
@@ -47,6 +47,7 @@ from fairway.compile.template import ArtifactBucket, PrefixList, StackOutput, St
 from fairway.errors import DeploymentFailed, FairwayError
 from fairway.events import Notice, Report, StepFinished, StepStarted, ignore_events
 from fairway.plan.model import ObservedStack, Plan, StackPlan, Unknown
+from fairway.plan.waiting import Interrupted, Pace
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,11 @@ from fairway.apply.queues import (
     read_attributes,
     try_lines,
 )
-from fairway.apply.stack_operation import Pace
 from fairway.apply.stateful import QUEUE, Endangered
 from fairway.apply.store import Store
 from fairway.aws import Aws, explain_client_error
 from fairway.errors import DeploymentFailed
+from fairway.plan.waiting import Pace
 
 _LONGEST_NAME = 255  # "Naming rules": a table's name
 _LONGEST_QUEUE = 80  # "Amazon SQS standard queue quotas": a queue's name

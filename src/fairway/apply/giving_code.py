@@ -17,7 +17,6 @@ from typing import Any
 
 from fairway.apply.cause import find_hint
 from fairway.apply.journal import Journal
-from fairway.apply.stack_operation import Interrupted, Pace
 from fairway.aws import Aws, explain_client_error
 from fairway.aws.endpoint import explain_no_answer
 from fairway.aws.stacks import describe_stack
@@ -26,6 +25,7 @@ from fairway.events import Report, StepFinished, StepStarted
 from fairway.plan.given_code import CodeNote, Given, Place, dump_note, note_key, parse_note
 from fairway.plan.model import CodeChange, StackPlan
 from fairway.plan.short_way import find_code_key
+from fairway.plan.waiting import Interrupted, Pace
 
 FUNCTIONS_AT_ONCE = 8
 _LATER = "the next apply tells what runs, and puts it right"

@@ -18,6 +18,8 @@ from fairway.errors import DeploymentFailed
 class LockHeld(DeploymentFailed):
     """Somebody else applies; the summary says who, and since when."""
 
+    code = "lock-held"
+
 
 @dataclass(frozen=True)
 class Holder:

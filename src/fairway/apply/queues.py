@@ -15,9 +15,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from fairway.apply.stack_operation import Pace
 from fairway.aws import Aws
 from fairway.errors import DeploymentFailed
+from fairway.plan.waiting import Pace
 
 HIDDEN_SECONDS = 900
 """How long what was read stays hidden from others, should nobody let go of it.

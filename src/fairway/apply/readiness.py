@@ -9,12 +9,12 @@ from datetime import datetime
 
 from fairway.apply.journal import list_journals
 from fairway.apply.lock import LOCKS, IsAlive, explain_lock, is_alive, lock_key, read_lock
-from fairway.apply.stack_operation import Pace
 from fairway.apply.store import find_store
 from fairway.apply.stuck import refuse_stuck
 from fairway.aws import Aws
 from fairway.aws.stacks import list_states
 from fairway.events import Report, StepFinished, StepStarted
+from fairway.plan.waiting import Pace
 
 _AT_REST = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE")
 _PREPARED = "REVIEW_IN_PROGRESS"  # nothing moves in it until somebody executes

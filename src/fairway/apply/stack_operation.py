@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -16,6 +14,7 @@ from fairway.compile.template import StackTemplate
 from fairway.errors import DeploymentFailed
 from fairway.events import Report, ResourceProgress
 from fairway.plan.model import Action, StackPlan
+from fairway.plan.waiting import Pace
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation.literals import ChangeSetTypeType
@@ -25,32 +24,6 @@ LARGEST_BODY = 51_200
 _UNCHANGED = ("didn't contain changes", "No updates are to be performed")
 # Change sets of ours; those of others are left alone.
 _OURS = "fairway-"
-
-
-class Interrupted(Exception):
-    """Nobody waits for the outcome any more; CloudFormation goes on by itself."""
-
-
-@dataclass(frozen=True)
-class Pace:
-    """How often CloudFormation is asked: soon at first, then ever more seldom (seconds).
-
-    stop: set to end all waiting with Interrupted.
-    """
-
-    first: float = 0.005
-    growth: float = 1.5
-    longest: float = 3.0
-    stop: threading.Event = field(default_factory=threading.Event)
-
-    def beats(self) -> Iterator[int]:
-        """Yield before each question, having waited as long as is due."""
-        delay = self.first
-        for beat in itertools.count():
-            yield beat
-            if self.stop.wait(delay):
-                raise Interrupted
-            delay = min(delay * self.growth, self.longest)
 
 
 @dataclass

@@ -13,7 +13,9 @@ from fairway.plan.model import Action, Change, Plan
 
 
 class ConsentMissing(FairwayError):
-    """Something that holds data would go, and nobody named it."""
+    """What would be done needs consent, as what holds data does to go, and nobody gave it."""
+
+    code = "consent-missing"
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
-from fairway.apply.stack_operation import Pace
 from fairway.plan.model import StackPlan
+from fairway.plan.waiting import Pace
 
 STACKS_AT_ONCE = 4
 

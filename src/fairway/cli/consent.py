@@ -14,14 +14,16 @@ from typing import Any, TypeVar
 import click
 
 from fairway.apply import Consent
-from fairway.apply.stateful import Endangered, find_endangered, require_named
+from fairway.apply.stateful import ConsentMissing, Endangered, find_endangered, require_named
 from fairway.aws import Aws
 from fairway.cli.interrupts import interrupted_by
+from fairway.cli.names import Name
+from fairway.cli.selection import name_some
 from fairway.define import App
 from fairway.define.definition import nearest
 from fairway.errors import FairwayError
 from fairway.operate.history import read_history
-from fairway.plan import Plan
+from fairway.plan import Action, Plan
 from fairway.plan.saved import save_plan
 from fairway.route import pin_plan
 
@@ -29,6 +31,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 FORMAT = 1
 _SHORTEST_DIGEST = 12  # hex digits that still say one plan
 _RECENT = 20  # releases
+_GOING = (Action.DELETE, Action.REPLACE)
 
 
 @dataclass(frozen=True)
@@ -51,12 +54,14 @@ def consent_options(function: F) -> F:
     for option in (
         click.option(
             "--replace",
+            type=Name("with-data"),
             multiple=True,
             metavar="NAME",
             help="Let this be replaced, though it holds data; may be repeated.",
         ),
         click.option(
             "--delete",
+            type=Name("with-data"),
             multiple=True,
             metavar="NAME",
             help="Let this be deleted, though it holds data; may be repeated.",
@@ -176,8 +181,10 @@ def require_known(app: App, plan: Plan, aws: Aws, given: Given) -> None:
     """
     asked = [("replace", name) for name in given.replace]
     asked += [("delete", name) for name in given.delete]
-    known = {*app.components, *app.broken, *app.resources}
-    known |= {change.component or change.logical_id for _, change in plan.changes()}
+    told = dict.fromkeys([*app.components, *app.broken, *app.resources])
+    going = (change for _, change in plan.changes() if change.action in _GOING)
+    told |= dict.fromkeys(change.component or change.logical_id for change in going)
+    known = {change.component or change.logical_id for _, change in plan.changes()} | told.keys()
     if all(name in known for _, name in asked):
         return
     recent = read_history(app, aws, _RECENT).releases
@@ -187,20 +194,22 @@ def require_known(app: App, plan: Plan, aws: Aws, given: Given) -> None:
             near = nearest(name, known)
             raise FairwayError(
                 f"{app.name} has no '{name}' to {verb} in {app.environment}; nothing was changed",
-                hint=f"did you mean '{near}'?" if near else f"leave out --{verb} {name}",
+                hint=f"did you mean '{near}'?"
+                if near
+                else f"leave it out; there are {name_some(list(told)) or 'no names'}",
             )
 
 
 def _require_approval(app: App, plan: Plan, aws: Aws, given: Given) -> None:
     digest = save_plan(pin_plan(plan, app, aws)).digest
     if given.approve is None:
-        raise FairwayError(
+        raise ConsentMissing(
             f"{app.environment} needs consent to the plan itself; nothing was changed",
             hint=f"when it has been reviewed: --approve {digest}, or --consent FILE "
             "(`fairway plan --save`, then `fairway approve`, write one)",
         )
     if not _is_same(given.approve, digest):
-        raise FairwayError(
+        raise ConsentMissing(
             f"the consent is to plan {given.approve[:_SHORTEST_DIGEST]}, and this is "
             f"{digest[:_SHORTEST_DIGEST]}; nothing was changed",
             hint=f"review what it does now, then --approve {digest}",
@@ -226,14 +235,14 @@ def require_consent(question: str, *, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise FairwayError(
+        raise ConsentMissing(
             "this needs consent, and there is no terminal to ask on; nothing was changed",
             hint="pass --yes",
         )
     with _answered():
         confirmed = click.confirm(question, err=True)
     if not confirmed:
-        raise FairwayError("not confirmed; nothing was changed")
+        raise ConsentMissing("not confirmed; nothing was changed")
 
 
 @contextmanager

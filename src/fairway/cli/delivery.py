@@ -63,7 +63,7 @@ def stopped_when_abandoned(app: App, target: Target) -> Iterator[None]:
 
 
 def refuse_unknown_names(proposal: Proposal, given: Given) -> None:
-    """What is looked at where there is nothing to do: names that were given in vain."""
+    """Raise FairwayError for names that were given in vain, also where there is nothing to do."""
     with stopped_when_abandoned(proposal.app, proposal.target):
         require_known(proposal.app, proposal.plan, proposal.target.require_aws(), given)
 

@@ -10,19 +10,18 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import click
 
 from fairway import __version__
+from fairway.cli.failures import Output, asks_json, print_failure, tell_failure
 from fairway.cli.plugins import skip_plugins
-from fairway.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_OK, EXIT_USER_ERROR, FairwayError
+from fairway.errors import EXIT_OK
 
-# Modules of the errors of whoever asks AWS; the second's are of answers that are none.
-_NO_ANSWER = frozenset({"botocore.exceptions", "botocore.parsers"})
+COMPLETING = "_FAIRWAY_COMPLETE"
+"""The environment variable by which a shell's script asks; its value says which shell's."""
 
 # Verb to one line of help, in the order of the journey. The module is commands/<verb>.py.
 VERBS = {
@@ -127,69 +126,38 @@ def main(arguments: list[str] | None = None) -> None:
 
 def run(arguments: list[str] | None = None) -> int:
     """Run the command line; the exit code."""
-    return run_guarded(lambda: cli.main(arguments, prog_name="fairway", standalone_mode=False))
+    if asked := os.environ.get(COMPLETING):
+        from fairway.cli.completing import complete
+
+        return complete(asked)
+    words = sys.argv[1:] if arguments is None else arguments
+    output = Output(asks_json(words))
+    return run_guarded(
+        lambda: cli.main(words, prog_name="fairway", standalone_mode=False, obj=output), output
+    )
 
 
-def run_guarded(work: Callable[[], Any]) -> int:
-    """Run something for a user: errors become words, and the result an exit code."""
+def run_guarded(work: Callable[[], Any], output: Output | None = None) -> int:
+    """Run something for a user: errors become words, and the result an exit code.
+
+    output: of the whole command line; with JSON asked for, an error is told there too.
+    """
     try:
         result = work()
-    except FairwayError as error:
-        _show_error(error)
-        return error.exit_code
-    except click.ClickException as error:
-        _show_refusal(error)
-        return EXIT_USER_ERROR
-    except (KeyboardInterrupt, click.Abort) as error:
-        told = str(error) if isinstance(error, click.Abort) else ""
-        click.echo(f"\n{told or 'interrupted'}", err=True)
-        return EXIT_INTERRUPTED
     except (BrokenPipeError, _ReaderGoneError):
-        # No error, as in `fairway logs | head`; and nothing more is written.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _leave_reader()  # no error, as in `fairway logs | head`
         return EXIT_OK
-    except Exception as error:
-        # Errors that a service's model names are made from these, in a module of their own.
-        if any(base.__module__ in _NO_ANSWER for base in type(error).__mro__):
-            from fairway.aws.endpoint import explain_no_answer
-
-            _show_error(explain_no_answer(error))
-            return EXIT_USER_ERROR
-        return _report_bug(error)
+    except (Exception, KeyboardInterrupt) as error:
+        failure = tell_failure(error)
+        if output is not None and output.as_json:
+            try:
+                print_failure(failure, output.done)
+            except BrokenPipeError:
+                _leave_reader()
+        return failure.exit_code
     return result if isinstance(result, int) else 0
 
 
-def _show_error(error: FairwayError) -> None:
-    from fairway.cli.render.human import show_error
-
-    show_error(error)
-
-
-def _show_refusal(error: click.ClickException) -> None:
-    """A command line that cannot be understood: how it is used, and what is wrong with it."""
-    from fairway.cli.render.human import say
-
-    if isinstance(error, click.exceptions.NoArgsIsHelpError):
-        error.show()
-        return
-    context = error.ctx if isinstance(error, click.UsageError) else None
-    if context is not None:
-        say(context.get_usage(), err=True)
-        say(f"Try '{context.command_path} --help' for help.\n", err=True)
-    say(f"error: {error.format_message()}", err=True, fg="red")
-
-
-def _report_bug(error: Exception) -> int:
-    """One line on the screen, the traceback in a file."""
-    import traceback
-
-    directory = Path(".fairway") if Path(".fairway").is_dir() else Path.home() / ".fairway"
-    try:
-        directory.mkdir(mode=0o700, exist_ok=True)
-        file = directory / f"bug-{datetime.now():%Y%m%d-%H%M%S}.log"
-        file.write_text("".join(traceback.format_exception(error)))
-        where = f"; details in {file}"
-    except OSError:
-        where = ""
-    click.echo(f"error: this is a bug in Fairway: {type(error).__name__}: {error}{where}", err=True)
-    return EXIT_BUG
+def _leave_reader() -> None:
+    """Nothing more is written, not even what is still held back."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -8,34 +8,22 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from click.shell_completion import CompletionItem
+
+from fairway.cli.failures import find_output
+from fairway.cli.names import Name
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def complete_environments(
-    ctx: click.Context, param: click.Parameter, incomplete: str
-) -> list[CompletionItem]:
-    """The environments that the file in the directory names, `local` first."""
-    from fairway.define import list_environments
-
-    directory = ctx.params.get("directory") or Path()
-    return [CompletionItem(n) for n in list_environments(directory) if n.startswith(incomplete)]
-
-
-def complete_services(
-    ctx: click.Context, param: click.Parameter, incomplete: str
-) -> list[CompletionItem]:
-    """The services of the root in the directory."""
-    from fairway.define import list_services, read_root
-
-    workspace = read_root(ctx.params.get("directory") or Path())
-    services = list_services(workspace)[0] if workspace else []
-    return [CompletionItem(s.name) for s in services if s.name.startswith(incomplete)]
-
-
 class Number(click.IntRange):
-    """A whole number from `min` on, up to `max` where there is one."""
+    """A whole number from `min` on, up to `max` where there is one.
+
+    names: of what, for the shell; a key of `names.LISTS`.
+    """
+
+    def __init__(self, min: int, max: int | None = None, names: str = "") -> None:  # noqa: A002
+        super().__init__(min, max)
+        self.names = names
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The number. Raises BadParameter."""
@@ -55,7 +43,7 @@ def environment_option(function: F) -> F:
         default="local",
         metavar="ENV",
         show_default=True,
-        shell_complete=complete_environments,
+        type=Name("environment"),
         help="The environment.",
     )(function)
 
@@ -85,7 +73,7 @@ def services_option(function: F) -> F:
         "services",
         multiple=True,
         metavar="NAME",
-        shell_complete=complete_services,
+        type=Name("service"),
         help="In a root of services: only this one; may be repeated.",
     )(function)
 
@@ -97,7 +85,7 @@ def one_directory_options(function: Callable[..., Any]) -> Callable[..., Any]:
     @click.option(
         "--service",
         metavar="NAME",
-        shell_complete=complete_services,
+        type=Name("service"),
         help="In a root of services: which one.",
     )
     @wraps(function)
@@ -130,8 +118,21 @@ def verbose_option(text: str) -> Callable[[F], F]:
 
 
 def json_option(function: F) -> F:
-    """--json: data for programs on standard output."""
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(function)
+    """--json: data for programs on standard output, errors too."""
+    return _json_option("Print JSON.")(function)
+
+
+def json_lines_option(function: F) -> F:
+    """--json of a verb that goes on printing."""
+    return _json_option("Print one JSON object a line.")(function)
+
+
+def _json_option(text: str) -> Callable[[F], F]:
+    def note(ctx: click.Context, param: click.Parameter, value: bool) -> bool:
+        find_output().as_json = value  # `--json` may stand there as the value of something else
+        return value
+
+    return click.option("--json", "as_json", is_flag=True, callback=note, help=text)
 
 
 def yes_option(function: F) -> F:

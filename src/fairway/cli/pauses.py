@@ -1,4 +1,8 @@
-"""Pauses between questions for log lines: asking takes a fifth of the time at most."""
+"""Pauses between questions for log lines: asking takes a fifth of the time at most.
+
+`plan.waiting.Pace` is for what comes to an end, and asks ever more seldom. Lines come for as long
+as somebody reads them, so the pause follows from what asking costs.
+"""
 
 from __future__ import annotations
 

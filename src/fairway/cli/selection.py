@@ -85,7 +85,7 @@ def select(directory: Path, names: Sequence[str] = ()) -> Selection:
             near = nearest(name, known)
             raise FairwayError(
                 f"{workspace.name} has no service '{name}'",
-                hint=f"did you mean '{near}'?" if near else f"it has {_name_some(list(known))}",
+                hint=f"did you mean '{near}'?" if near else f"it has {name_some(list(known))}",
             )
     chosen = [known[name] for name in dict.fromkeys(names)]
     if len(chosen) == 1:
@@ -104,7 +104,7 @@ def choose_directory(directory: Path, name: str | None) -> Path:
     names = [service.name for service in selection.services]
     raise FairwayError(
         f"{selection.name} is a root of services, and this is for one at a time",
-        hint=f"name it: --service with {_name_some(names)}" if names else "add a service",
+        hint=f"name it: --service with {name_some(names)}" if names else "add a service",
     )
 
 
@@ -117,6 +117,7 @@ def name_service(error: FairwayError, name: str) -> None:
         error.hint = error.hint.replace(f"{unlock} -e", f"{unlock} --service {name} -e")
 
 
-def _name_some(names: list[str]) -> str:
+def name_some(names: Sequence[str]) -> str:
+    """Names in words; of many, the first ones and how many more there are."""
     some = ", ".join(names[:_MOST_NAMES])
     return f"{some} and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else some

@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 from fairway.apply import NO_CONSENT, Provenance
 from fairway.cli.consent import Given, going_on_alone, require_consent
 from fairway.cli.delivery import Delivery, Proposal, stopped_when_abandoned
+from fairway.cli.failures import find_output
 from fairway.cli.render.json import print_json
 from fairway.cli.render.notices import show_limits_of
 from fairway.cli.render.progress import Progress
 from fairway.cli.render.services import count_services, show_plans
 from fairway.cli.request import Request, Verb, deliver
 from fairway.cli.selection import Selection, name_service, select
+from fairway.cli.service_consent import gather_consents, require_services
 from fairway.cli.shared_stack import changes_shared, settle_shared, share_once
 from fairway.cli.source_control import find_provenance
 from fairway.cli.target import Start, Target, open_targets
@@ -98,6 +100,9 @@ def deliver_services(verb: ServiceVerb, selection: Selection) -> None:
         apps = verb.read_services(selection)
         with opened_services(apps, progress, verb.start) as opened:
             proposals = propose_all(verb.propose_for, opened, progress)
+    if proposals:
+        with stopped_when_abandoned(proposals[0].app, proposals[0].target):
+            require_services(proposals, request.given)
     work = [proposal for proposal in proposals if not proposal.is_idle]
     plans = {proposal.app.service: proposal.plan for proposal in proposals}
     if not request.as_json:
@@ -109,21 +114,21 @@ def deliver_services(verb: ServiceVerb, selection: Selection) -> None:
             _carry_out(verb, work, releases)
     except BaseException:
         if releases:  # what is done stays, whatever became of the others
+            find_output().done = describe_services(proposals, releases, verb.describe)
             _tell(verb, proposals, releases)
         raise
     _tell(verb, proposals, releases)
-    if not request.as_json:
+    if request.as_json:
+        print_json(describe_services(proposals, releases, verb.describe))
+    else:
         verb.suggest(proposals)
 
 
 def _tell(
     verb: ServiceVerb, proposals: Sequence[Proposal], releases: Mapping[str, Release]
 ) -> None:
-    if verb.request.as_json:
-        print_json(describe_services(proposals, releases, verb.describe))
-        return
     by_name = {proposal.app.service: proposal for proposal in proposals}
-    for service, release in releases.items():
+    for service, release in () if verb.request.as_json else releases.items():
         verb.tell_service(by_name[service], release)
 
 
@@ -202,7 +207,7 @@ def propose_all(
 ) -> list[Proposal]:
     """A proposal for each service; what they all share is proposed once at each target."""
     proposals: list[Proposal] = []
-    changing: set[int] = set()
+    changing: set[object] = set()
     for one in opened:
         try:
             proposal = propose(one, name_events(one.app.service, report))
@@ -263,44 +268,6 @@ def bring_up(apps: Sequence[App], report: Report) -> Target:
         report(Notice(f"{table} stays from before, as it is; a new, empty table is made"))
     carry_out_services(work, [NO_CONSENT] * len(work), report, {})
     return targets[0]
-
-
-def gather_consents(deliveries: Sequence[Delivery]) -> list[Consent]:
-    """Consent to each, before anything is carried out; what is missing is told of its service."""
-    found = []
-    services = [delivery.proposal.app.service for delivery in deliveries]
-    for delivery, service in zip(deliveries, services, strict=True):
-        given = _pick_given(delivery.given, service, services)
-        try:
-            found.append(replace(delivery, given=given).gather())
-        except FairwayError as error:
-            error.summary = f"{service}: {error.summary}"
-            if error.hint:
-                error.hint = f"for this service alone, with --service {service}: {error.hint}"
-            raise
-    return found
-
-
-def _pick_given(given: Given, service: str, services: Sequence[str]) -> Given:
-    """What was given for one service; a name has the service's before it, as `orders/entries`."""
-    if given.approve:
-        raise FairwayError(
-            "a digest is of the plan of one service; nothing was changed",
-            hint="add --service with its name",
-        )
-    for name in (*given.replace, *given.delete):
-        if name.partition("/")[0] not in services or "/" not in name:
-            raise FairwayError(
-                f"'{name}' does not say of which service; nothing was changed",
-                hint="write SERVICE/NAME, or add --service with the service's name; these change: "
-                + ", ".join(services),
-            )
-    own = f"{service}/"
-    return replace(
-        given,
-        replace=tuple(n.removeprefix(own) for n in given.replace if n.startswith(own)),
-        delete=tuple(n.removeprefix(own) for n in given.delete if n.startswith(own)),
-    )
 
 
 @dataclass
@@ -374,9 +341,11 @@ class CarryingOut:
             lines.append(f"applied, and staying: {', '.join(self.releases)}")
         if not_begun:
             lines.append(f"not begun: {', '.join(not_begun)}")
-        return DeploymentFailed(
+        failure = DeploymentFailed(
             f"{service}: {first.summary}", hint=first.hint, detail="\n".join(lines) or None
         )
+        failure.code = first.code
+        return failure
 
 
 def describe_services(

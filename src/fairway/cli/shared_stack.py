@@ -16,16 +16,29 @@ def changes_shared(plan: Plan) -> bool:
     return any(s.name == ARTIFACTS_STACK and s.is_changed for s in plan.stacks)
 
 
-def share_once(plan: Plan, target: Target, changing: set[int]) -> Plan:
-    """A plan without what all share, when one before it changes that at the same target.
+def share_once(plan: Plan, target: Target, changing: set[object]) -> Plan:
+    """A plan without what all share, when one before it changes that in the account and region.
 
-    changing: the ids of targets where one does; this one's is added when its plan does.
+    changing: where one does; what stands for this plan's target is added when its plan does.
     """
     if id(target) in changing:
         return drop_shared(plan)
-    if changes_shared(plan):
-        changing.add(id(target))
-    return plan
+    if not changes_shared(plan):
+        return plan
+    place = _find_place(plan, target)
+    known = place in changing
+    changing |= {id(target), place}
+    return drop_shared(plan) if known else plan
+
+
+def _find_place(plan: Plan, target: Target) -> object:
+    """Where the shared stack lies; two roles or profiles may lead to one account.
+
+    The target itself when nobody can be asked: without credentials accounts are not told apart.
+    """
+    if target.aws is None:
+        return id(target)
+    return target.aws.sts.get_caller_identity()["Account"], plan.region
 
 
 def drop_shared(plan: Plan) -> Plan:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -63,10 +63,27 @@ def find_killed(history: History) -> frozenset[int]:
     return frozenset(running)
 
 
-def may_go_back(history: History) -> bool:
-    """Whether a rollback may find its release: a good one before what was done last."""
+def may_go_back(history: History, plan: Callable[[], object]) -> bool:
+    """Whether a rollback would find a release to go back to.
+
+    plan: makes the plan of one, and raises FairwayError where there is none. It is asked only
+    where the releases that were read do not tell: before a lone good one may be others, and after
+    one that failed or was killed something may be left, or nothing.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    if history.lock is not None and is_alive(history.lock.lock.holder):
+        return False  # refused until that is done
     good = [release.is_good for release in history.releases]
-    return history.more > 0 or any(good[1:])
+    if sum(good) > 1:
+        return True
+    if not history.more and not any(good[1:]):
+        return False
+    try:
+        plan()
+    except (FairwayError, ClientError, BotoCoreError):  # also who may read, but not plan
+        return False
+    return True
 
 
 def find_current(releases: Sequence[Release]) -> int | None:

@@ -10,7 +10,6 @@ import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
-from fairway.apply.stack_operation import Pace
 from fairway.apply.stuck import STUCK
 from fairway.apply.uploading import empty_bucket
 from fairway.aws import Aws, explain_client_error
@@ -19,6 +18,7 @@ from fairway.compile.artifacts import STACK_NAME as ARTIFACTS_STACK
 from fairway.define import App
 from fairway.errors import DeploymentFailed, FairwayError
 from fairway.plan.observe import find_stacks
+from fairway.plan.waiting import Pace
 
 _FULL = re.compile(r"(?i)not empty")
 _IN_USE = re.compile(r"(?i)dependent object|in use|has dependencies|DependencyViolation")

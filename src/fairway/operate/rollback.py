@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from fairway.events import Notice, Report, ignore_events
 from fairway.operate.history import read_good
 from fairway.plan import ObservedStack, Plan, plan_changes
 from fairway.plan.given_code import observe_code
-from fairway.plan.observe import find_stacks, observe_stacks
+from fairway.plan.observe import find_kept_tables, find_stacks, observe_stacks
 
 _ORDER: tuple[Layer, ...] = ("artifacts", "network", "data", "app")
 _STAYS: tuple[Layer, ...] = ("artifacts", "data")
@@ -56,6 +56,9 @@ def plan_rollback(
     release, plan = going.choose(number)
     if not with_data:
         _tell_changed_data(release, going.find_latest(release), report)
+    if not observed.keys() - {ARTIFACTS_STACK}:
+        report(Notice(going.explain_removed(release)))
+    plan = replace(plan, kept_tables=tuple(_find_kept(aws, release, observed)))
     definition = store.read(f"definitions/{release.definition}.yml") if release.definition else None
     return plan, replace(
         provenance,
@@ -129,6 +132,18 @@ class GoingBack:
             artifacts,
             self.observed,
             find_prefix_list=lambda service: find_prefix_list(self.aws, service),
+        )
+
+    def explain_removed(self, release: Release) -> str:
+        """What going back means where nothing of the application is there any more."""
+        last = read_release(
+            self.store, self.app.name, self.app.environment, self._find_last_number()
+        )
+        by = f": release {last.number} removed it" if last and last.kind == "destroy" else ""
+        return (
+            f"{self.app.name} is not deployed in {self.app.environment}{by}. All of release "
+            f"{release.number} is made anew as it was, with no data in it; "
+            "`fairway apply` makes what the file says now"
         )
 
     def _read_good(self) -> Iterator[Release]:
@@ -211,6 +226,13 @@ def _tell_changed_data(release: Release, latest: Release, report: Report) -> Non
                     "its code may not fit the data; --with-data takes that back too"
                 )
             )
+
+
+def _find_kept(aws: Aws, release: Release, observed: Mapping[str, ObservedStack]) -> Iterator[str]:
+    """Tables that a removal left, beside which new ones are made."""
+    for name, record in release.stacks.items():
+        if record.layer == "data" and name not in observed:
+            yield from find_kept_tables(aws, name)
 
 
 def _find_artifact(store: Store, name: str, digest: str, release: Release) -> Artifact:

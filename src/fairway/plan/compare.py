@@ -32,10 +32,15 @@ def compare_stack(
         logical_id: mask_secrets(fill_parameters(body, parameters))
         for logical_id, body in template.resources.items()
     }
+    # Most resources of most plans are as they were, under the same parameters.
+    same = dict(parameters) == old_values
     changes: dict[str, Change] = {}
     for logical_id, body in after.items():
         old = before.get(logical_id)
-        old = mask_secrets(fill_parameters(old, old_values)) if old is not None else None
+        if same and old == template.resources[logical_id]:
+            old = body
+        elif old is not None:
+            old = mask_secrets(fill_parameters(old, old_values))
         if old is not None and observed and logical_id in observed.codes:
             old = _tell_code(old, observed.codes[logical_id])
         changes[logical_id] = _compare_resource(
@@ -192,6 +197,8 @@ def _properties(body: Mapping[str, Any]) -> Any:
 
 def diff_values(old: Any, new: Any, path: Pointer = ()) -> Iterator[tuple[Pointer, Any, Any]]:
     """The paths at which two plain values differ, with both sides; None stands for absent."""
+    if old == new:
+        return
     if isinstance(old, dict) and isinstance(new, dict):
         for key in sorted(old.keys() | new.keys()):
             left, right = old.get(key, _MISSING), new.get(key, _MISSING)
@@ -212,7 +219,7 @@ def diff_values(old: Any, new: Any, path: Pointer = ()) -> Iterator[tuple[Pointe
         yield from ((path, None, item) for item in come)
         if not gone and not come:
             yield path, old, new
-    elif old != new:
+    else:
         yield path, old, new
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from fairway.define.spec import Expect
+from fairway.define.file import Expect
 from fairway.plan.model import Action, Change, Plan, Unknown
 from fairway.plan.naming import name_value
 from fairway.plan.prices import PriceTable, list_priced_regions, load_prices

@@ -9,7 +9,6 @@ those that AWS takes and never tells (write-only), do not drift.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -17,12 +16,12 @@ from fairway.aws import Aws, explain_client_error
 from fairway.errors import DeploymentFailed
 from fairway.plan.masking import mask_secrets
 from fairway.plan.model import Drift, Plan, PropertyChange, StackPlan
-from fairway.plan.waiting import Pause, pause_between
+from fairway.plan.waiting import Pace
 
 _PATIENCE = 900.0  # seconds of waiting for one stack
 
 
-def detect_drift(aws: Aws, plan: Plan, pause: Pause = time.sleep) -> tuple[Drift, ...]:
+def detect_drift(aws: Aws, plan: Plan) -> tuple[Drift, ...]:
     """What drifted in the plan's stacks that exist. Raises DeploymentFailed when refused."""
     from botocore.exceptions import ClientError
 
@@ -34,7 +33,7 @@ def detect_drift(aws: Aws, plan: Plan, pause: Pause = time.sleep) -> tuple[Drift
             for s in stacks
         ]
         for stack, detection in asked:
-            _wait(aws, stack.name, detection, pause)
+            _wait(aws, stack.name, detection)
         return tuple(drift for stack in stacks for drift in _list_drift(aws, stack))
     except ClientError as error:
         raise DeploymentFailed(
@@ -44,8 +43,8 @@ def detect_drift(aws: Aws, plan: Plan, pause: Pause = time.sleep) -> tuple[Drift
         ) from error
 
 
-def _wait(aws: Aws, name: str, detection: str, pause: Pause) -> None:
-    for _ in pause_between(pause, _PATIENCE):
+def _wait(aws: Aws, name: str, detection: str) -> None:
+    for _ in Pace(patience=_PATIENCE).beats():
         status = aws.cloudformation.describe_stack_drift_detection_status(
             StackDriftDetectionId=detection
         )

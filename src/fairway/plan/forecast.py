@@ -5,14 +5,13 @@ It is the only thing that planning writes, and only when asked. No resource is t
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fairway.aws import Aws, explain_client_error
 from fairway.errors import DeploymentFailed
 from fairway.plan.model import Action, Forecast, Plan, StackPlan, Unknown
-from fairway.plan.waiting import Pause, pause_between
+from fairway.plan.waiting import Pace
 
 # "AWS CloudFormation quotas": bytes of a template passed in the request itself.
 _LARGEST_BODY = 51_200
@@ -21,12 +20,10 @@ _IN_PLACE = frozenset({Action.UPDATE, Action.NONE})
 _PATIENCE = 600.0  # seconds of waiting for one change set
 
 
-def forecast_changes(
-    aws: Aws, plan: Plan, mark: str, pause: Pause = time.sleep
-) -> tuple[Forecast, ...]:
+def forecast_changes(aws: Aws, plan: Plan, mark: str) -> tuple[Forecast, ...]:
     """The forecast of every stack that changes; mark: makes the change sets' names unique."""
     return tuple(
-        _forecast(aws, stack, mark, pause)
+        _forecast(aws, stack, mark)
         for stack in plan.stacks
         if stack.is_changed and stack.template is not None
     )
@@ -47,7 +44,7 @@ def compare_forecast(stack: StackPlan, expected: Mapping[str, Mapping[str, Any]]
             yield f"{logical_id}: the plan says {ours.value}, CloudFormation {words}"
 
 
-def _forecast(aws: Aws, stack: StackPlan, mark: str, pause: Pause) -> Forecast:
+def _forecast(aws: Aws, stack: StackPlan, mark: str) -> Forecast:
     from botocore.exceptions import ClientError
 
     assert stack.template is not None
@@ -68,7 +65,7 @@ def _forecast(aws: Aws, stack: StackPlan, mark: str, pause: Pause) -> Forecast:
             Tags=[{"Key": k, "Value": v} for k, v in sorted(stack.template.tags.items())],
         )["Id"]
         try:
-            expected = _wait(aws, stack.name, change_set, pause)
+            expected = _wait(aws, stack.name, change_set)
         finally:
             aws.cloudformation.delete_change_set(StackName=stack.name, ChangeSetName=change_set)
     except ClientError as error:
@@ -92,9 +89,9 @@ def _find_obstacle(stack: StackPlan) -> str | None:
     return None
 
 
-def _wait(aws: Aws, stack: str, change_set: str, pause: Pause) -> dict[str, dict[str, Any]]:
+def _wait(aws: Aws, stack: str, change_set: str) -> dict[str, dict[str, Any]]:
     # The stack is named beside the change set's ARN: it is the resource that policies allow.
-    for _ in pause_between(pause, _PATIENCE):
+    for _ in Pace(patience=_PATIENCE).beats():
         described = aws.cloudformation.describe_change_set(
             StackName=stack, ChangeSetName=change_set
         )

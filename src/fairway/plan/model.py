@@ -9,7 +9,7 @@ from typing import Any
 
 from fairway.bundle.artifact import Artifact
 from fairway.compile.template import ArtifactKey, StackTemplate
-from fairway.define.spec import Expect
+from fairway.define.file import Expect
 from fairway.diagnostics import Place
 
 

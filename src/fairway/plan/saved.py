@@ -29,6 +29,8 @@ _AGAIN = "run `fairway plan --save` again, and review what it says"
 class SavedPlanRefused(FairwayError):
     """A saved plan that cannot be read, or that no longer is what would be done."""
 
+    code = "saved-plan-refused"
+
 
 @dataclass(frozen=True)
 class SavedPlan:

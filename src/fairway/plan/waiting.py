@@ -1,20 +1,40 @@
-"""How often CloudFormation is asked for an answer that takes its time."""
+"""How AWS is asked about what takes its time: soon at first, then ever more seldom."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import itertools
+import math
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
-Pause = Callable[[float], None]
 
-# Seconds: the first pause, its growth, and the longest.
-_FIRST, _GROWTH, _LONGEST = 0.05, 1.5, 5.0
+class Interrupted(Exception):
+    """Nobody waits for the outcome any more; CloudFormation goes on by itself."""
 
 
-def pause_between(pause: Pause, patience: float) -> Iterator[None]:
-    """Yield before each question, pausing between them; ends after `patience` seconds of pauses."""
-    delay, waited = _FIRST, 0.0
-    while waited < patience:
-        yield
-        pause(delay)
-        waited += delay
-        delay = min(delay * _GROWTH, _LONGEST)
+@dataclass(frozen=True)
+class Pace:
+    """Pauses between questions: the first, what each is longer than the last, the longest; seconds.
+
+    patience: seconds of pauses after which no more is asked. stop: set to end all waiting with
+    Interrupted.
+    """
+
+    first: float = 0.005
+    growth: float = 1.5
+    longest: float = 3.0
+    patience: float = math.inf
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def beats(self) -> Iterator[int]:
+        """Yield before each question, having waited as long as is due."""
+        delay, waited = self.first, 0.0
+        for beat in itertools.count():
+            if waited >= self.patience:
+                return
+            yield beat
+            if self.stop.wait(delay):
+                raise Interrupted
+            waited += delay
+            delay = min(delay * self.growth, self.longest)

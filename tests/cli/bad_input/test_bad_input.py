@@ -17,21 +17,28 @@ Each file of `cases/` is one case: a sentence, then sections.
     stderr:
     | each line of standard error
 
+Where the command has --json, it is run with that too: the document says what the words say.
+
 A new case needs only its run lines; `pytest tests/cli/bad_input --update-golden` writes the
 answers below them. Read them before you keep them.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import click
 import pytest
 
-from fairway.cli.main import run
+from fairway.cli.main import VERBS, cli, run
+from fairway.cli.render.human import show_place, show_plainly
+from fairway.diagnostics import Place
 
 CASES = sorted((Path(__file__).parent / "cases").glob("*.txt"))
 HANDLER = "def handler(event, context):\n    return {'statusCode': 200}\n"
@@ -111,6 +118,40 @@ def write_answer(exit_code: int, stdout: str, stderr: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def list_verbs_with_json() -> set[str]:
+    """The verbs that print JSON when they are asked to."""
+    commands = {verb: cli.get_command(click.Context(cli), verb) for verb in VERBS}
+    return {v for v, c in commands.items() if c and any(p.name == "as_json" for p in c.params)}
+
+
+def ask_json(words: list[str]) -> list[str] | None:
+    """The same command line with --json; None where the command has none, or it has been said."""
+    if words[0] not in list_verbs_with_json() or "--json" in words:
+        return None
+    return [words[0], "--json", *words[1:]]
+
+
+def speak_finding(finding: dict[str, Any]) -> list[str]:
+    """A finding of a document in words."""
+    found = finding["place"]
+    place = Place(Path(found["file"]), found["line"], found["column"]) if found else None
+    where = f"{show_place(place)}: " if place else ""
+    lines = [f"{where}{finding['severity']}: {finding['summary']} [{finding['code']}]"]
+    return [*lines, *([f"  hint: {finding['hint']}"] if finding["hint"] else [])]
+
+
+def speak(document: Any) -> list[str]:
+    """What a document says, in words: findings, or an error."""
+    if isinstance(document, list):
+        return [show_plainly(line) for finding in document for line in speak_finding(finding)]
+    assert document.keys() == {"error"}
+    error = document["error"]
+    lines = [*speak(error["findings"]), f"error: {error['summary']}"]
+    if error["hint"] and error["code"] != "usage":
+        lines.append(f"  hint: {error['hint']}")
+    return [*lines, *(f"  {line}" for line in (error["detail"] or "").splitlines())]
+
+
 @pytest.fixture
 def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
     """An application's directory to stand in and a home, both empty; no way to AWS."""
@@ -145,6 +186,9 @@ def test_broken_application(
         assert "Traceback" not in output.out + output.err
         assert exit_code == 1
         answers[section.name] = write_answer(exit_code, output.out, output.err)
+        if words := ask_json(shlex.split(section.name.removeprefix("run "))):
+            assert run(words) == exit_code
+            check_document(capsys.readouterr(), output)
     assert take_snapshot(*surroundings) == before
     assert list_children() == children
     if update_golden:
@@ -153,6 +197,19 @@ def test_broken_application(
         return
     for section in runs:
         assert answers[section.name] == section.body
+
+
+def check_document(told: Any, words: Any) -> None:
+    """One document on standard output that says what the words say; they stay on stderr."""
+    document = json.loads(told.out)
+    assert told.err == words.err
+    if words.out:  # findings are the data of `check`, and below them is their number
+        *spoken, _ = words.out.splitlines()
+        assert speak(document) == spoken
+    else:
+        assert document["error"]["exit_code"] == 1
+        _, _, spoken = f"\n{words.err}".rpartition("for help.\n\n")
+        assert speak(document) == spoken.strip("\n").splitlines()
 
 
 def test_table_is_large() -> None:

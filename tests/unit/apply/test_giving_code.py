@@ -18,7 +18,6 @@ from tests.unit.apply.test_journal import make_release
 
 from fairway.apply.giving_code import GivingCode
 from fairway.apply.journal import Journal, read_journal
-from fairway.apply.stack_operation import Interrupted, Pace
 from fairway.apply.store import Store
 from fairway.aws import Aws
 from fairway.compile.template import ArtifactKey, StackTemplate
@@ -27,6 +26,7 @@ from fairway.events import Event, Notice, StepFinished
 from fairway.plan import ObservedStack
 from fairway.plan.given_code import CodeNote, Given, note_key, observe_code, parse_note
 from fairway.plan.model import CodeChange, StackPlan
+from fairway.plan.waiting import Interrupted, Pace
 
 STACK = "shop-prod-app"
 NOTE = note_key("shop", "prod")

@@ -17,12 +17,12 @@ from fairway.apply.queues import (
     hold_messages,
     load_lines,
 )
-from fairway.apply.stack_operation import Pace
 from fairway.apply.stateful import QUEUE, Endangered, find_endangered
 from fairway.apply.store import Store
 from fairway.aws import Aws
 from fairway.errors import DeploymentFailed
 from fairway.plan.model import Action, Change, Plan, StackPlan
+from fairway.plan.waiting import Pace
 
 
 class FakeAws:

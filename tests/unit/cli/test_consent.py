@@ -77,7 +77,7 @@ def test_a_name_that_is_mistyped_is_told_the_nearest(app: App) -> None:
 def test_a_name_of_nothing_is_refused(app: App) -> None:
     with pytest.raises(FairwayError, match="no 'nope' to replace in local; nothing was") as refused:
         look(app, replace=("nope",))
-    assert refused.value.hint == "leave out --replace nope"
+    assert refused.value.hint == "leave it out; there are orders, carts, Jobs, sales"
 
 
 def test_a_file_that_nests_without_end_is_no_consent(tmp_path: Path) -> None:

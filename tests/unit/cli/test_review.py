@@ -14,7 +14,7 @@ from tests.unit.plan.test_cases import CASES, plan_case
 from fairway.cli.render.human import show_plan
 from fairway.cli.render.markdown import LONGEST, write_plan
 from fairway.cli.render.review import list_costs, summarise_review
-from fairway.define.spec import Expect
+from fairway.define.file import Expect
 from fairway.plan import Plan, review_plan
 from fairway.plan.cost import compare_costs
 from fairway.plan.model import Drift

@@ -12,8 +12,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-import click
 import pytest
+from botocore.exceptions import ClientError
 from click.testing import CliRunner
 from tests.unit.plan.test_cases import World
 from tests.unit.workspaces import edit, write_root
@@ -22,7 +22,6 @@ from fairway.apply import NO_CONSENT, Consent, Provenance, Release
 from fairway.apply.lock import Holder, Lock, explain_lock, tell_break
 from fairway.apply.stateful import Endangered
 from fairway.aws import Aws
-from fairway.cli.commands.status import command as status
 from fairway.cli.commands.up import find_edited
 from fairway.cli.consent import Given, _ask
 from fairway.cli.delivery import Delivery, Proposal
@@ -30,7 +29,8 @@ from fairway.cli.main import run
 from fairway.cli.pauses import Pauses
 from fairway.cli.render.services import summarise_plans
 from fairway.cli.selection import Selection, name_service, select
-from fairway.cli.services import AT_ONCE, CarryingOut, gather_consents, name_events
+from fairway.cli.service_consent import gather_consents, require_services
+from fairway.cli.services import AT_ONCE, CarryingOut, name_events
 from fairway.cli.shared_stack import changes_shared, drop_shared, share_once
 from fairway.cli.target import Target, choose_lambda
 from fairway.compile import compile_app
@@ -199,7 +199,7 @@ def test_another_region_makes_its_own_of_what_all_share(tmp_path: Path) -> None:
     deliveries = make_deliveries(tmp_path, ["a", "b", "c", "d"])
     whole = deliveries[0].proposal.plan
     here, there = (Target(None, choose_lambda) for _ in range(2))
-    changing: set[int] = set()
+    changing: set[object] = set()
     plans = [share_once(whole, target, changing) for target in (here, there, there, here)]
     assert [changes_shared(plan) for plan in plans] == [True, True, False, False]
 
@@ -287,17 +287,44 @@ def test_a_bug_in_one_is_not_told_as_a_users_error(tmp_path: Path) -> None:
         carry_out(make_deliveries(tmp_path, ["a", "b"]), work)
 
 
+class NothingReleased:
+    """An account in which nothing was released yet: it has no bucket for releases."""
+
+    cloudformation = property(lambda self: self)
+
+    def describe_stacks(self, StackName: str) -> Any:
+        error = {"Error": {"Code": "ValidationError", "Message": f"{StackName} does not exist"}}
+        raise ClientError(error, "DescribeStacks")
+
+
+@pytest.mark.parametrize("is_idle", [False, True])
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "said", "hint"),
     [
-        (Given(delete=("entries",)), "'entries' does not say of which service"),
-        (Given(replace=("c/entries",)), "'c/entries' does not say of which service"),
-        (Given(approve="0123456789ab"), "a digest is of the plan of one service"),
+        (Given(delete=("entries",)), "'entries' does not say of which", "write SERVICE/NAME, or"),
+        (Given(replace=("c/entries",)), "'c/entries' is of no service that", "these are: a, b"),
+        (Given(delete=("a/nope",)), "shop-a has no 'nope' to delete", "leave it out; there are "),
+        (Given(replace=("b/entires",)), "shop-b has no 'entires' to", "did you mean 'entries'?"),
     ],
 )
-def test_consent_by_name_needs_the_service(tmp_path: Path, given: Given, said: str) -> None:
+def test_names_of_nothing_are_refused(
+    tmp_path: Path, given: Given, said: str, hint: str, is_idle: bool
+) -> None:
+    there = Target(cast("Aws", NothingReleased()), choose_lambda)
+    proposals = [
+        replace(delivery.proposal, target=there, is_idle=is_idle)
+        for delivery in make_deliveries(tmp_path, ["a", "b"])
+    ]
+    with pytest.raises(FairwayError, match=said) as refused:
+        require_services(proposals, given)
+    assert (refused.value.hint or "").startswith(hint)
+    require_services(proposals, Given(delete=("a/entries",), replace=("b/api",)))
+
+
+def test_a_digest_is_of_one_service(tmp_path: Path) -> None:
+    given = Given(approve="0123456789ab")
     deliveries = [replace(d, given=given) for d in make_deliveries(tmp_path, ["a", "b"])]
-    with pytest.raises(FairwayError, match=said):
+    with pytest.raises(FairwayError, match="a digest is of the plan of one service"):
         gather_consents(deliveries)
 
 
@@ -330,16 +357,6 @@ def test_pauses_grow_with_what_there_is_to_ask() -> None:
         clock[0] += asking
         assert pauses.wait()
     assert slept == pytest.approx([0.4, 8.0, 0.4])
-
-
-def test_a_shell_completes_the_services_of_the_root(tmp_path: Path) -> None:
-    root = write_root(tmp_path / "shop", ["orders", "offers", "users"])
-    (command,) = (p for p in status.params if p.name == "services")
-    context = click.Context(status)
-    context.params["directory"] = root
-    assert [item.value for item in command.shell_complete(context, "o")] == ["offers", "orders"]
-    context.params["directory"] = root / "services" / "orders"
-    assert command.shell_complete(context, "o") == []
 
 
 def test_events_and_questions_say_which_service() -> None:

@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from typing import Any, cast
 
 import pytest
+from botocore.exceptions import ClientError
 from tests.unit.apply.fakes import FakeS3
 
 from fairway.apply import Release
@@ -15,6 +16,7 @@ from fairway.apply.lock import HeldLock, Holder, Lock, find_holder
 from fairway.apply.release import dump_release, release_key
 from fairway.aws import Aws
 from fairway.define import App
+from fairway.errors import FairwayError
 from fairway.operate.history import History, find_killed, may_go_back, read_history
 
 ME = find_holder("me")
@@ -51,24 +53,60 @@ def test_one_that_ended_was_not_killed() -> None:
     assert find_killed(make("succeeded", "failed", "interrupted")) == set()
 
 
+class Rollback:
+    """The plan of a rollback, which finds its release or not; counts how often it is asked for."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+        self.asked = 0
+
+    def plan(self) -> None:
+        self.asked += 1
+        if self.error is not None:
+            raise self.error
+
+
+NO_EARLIER = FairwayError("shop has no earlier good release in prod")
+NOT_ALLOWED = ClientError({"Error": {"Code": "AccessDenied"}}, "GetTemplate")
+
+
 @pytest.mark.parametrize(
     ("outcomes", "may"),
     [
         (("succeeded",), False),
         (("interrupted",), False),
         (("failed", "succeeded"), False),
-        (("succeeded", "failed"), True),
-        (("succeeded", "gone"), True),
         (("succeeded", "failed", "succeeded"), True),
+        (("succeeded", "succeeded", "failed"), True),
         ((), False),
     ],
 )
 def test_a_way_back_needs_a_good_one_before(outcomes: tuple[str, ...], may: bool) -> None:
-    assert may_go_back(make(*outcomes)) is may
+    rollback = Rollback()
+    assert may_go_back(make(*outcomes), rollback.plan) is may
+    assert rollback.asked == 0
 
 
-def test_what_was_not_read_may_be_a_way_back() -> None:
-    assert may_go_back(make("succeeded", more=1))
+@pytest.mark.parametrize("error", [None, NO_EARLIER, NOT_ALLOWED])
+@pytest.mark.parametrize(
+    "history",
+    [
+        make("succeeded", "failed"),
+        make("succeeded", "running", lock=DEAD),
+        make("succeeded", "gone"),
+        make("succeeded", more=1),
+        make("failed", more=1),
+    ],
+    ids=["failed", "killed", "removed", "more", "none yet"],
+)
+def test_where_releases_do_not_tell_the_plan_does(
+    history: History, error: Exception | None
+) -> None:
+    assert may_go_back(history, Rollback(error).plan) is (error is None)
+
+
+def test_there_is_no_way_back_while_somebody_applies() -> None:
+    assert not may_go_back(make("succeeded", "succeeded", "running", lock=ME), Rollback().plan)
 
 
 class FakeAws:

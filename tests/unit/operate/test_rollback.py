@@ -11,11 +11,12 @@ from tests.unit.apply.test_journal import make_release
 from tests.unit.plan.test_cases import World, read_app
 
 from fairway.apply.journal import Journal
-from fairway.apply.release import Outcome, Release, record_stack, write_release
+from fairway.apply.release import Kind, Outcome, Release, record_stack, write_release
 from fairway.aws import Aws
 from fairway.bundle.artifact import artifact_key
 from fairway.compile import compile_app
 from fairway.errors import FairwayError
+from fairway.operate.history import History, may_go_back
 from fairway.operate.rollback import GoingBack
 from fairway.plan import ObservedStack
 
@@ -83,6 +84,19 @@ def test_what_was_left_half_done_goes_back_to_the_newest_good_one(how: str) -> N
     assert past.choose() == 2
 
 
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [("destroy", "not deployed in local: release 3 removed it. All"), ("apply", "local. All")],
+)
+def test_what_was_removed_is_told_to_be_made_anew(kind: str, said: str) -> None:
+    past = Past()
+    third = replace(past.draft(3, "three", "succeeded"), kind=cast("Kind", kind))
+    write_release(past.store, third)
+    going = GoingBack(past.store, past.app, cast("Aws", None), {}, with_data=False)
+    release, _ = going.choose(2)
+    assert f"{said} of release 2 is made anew" in going.explain_removed(release)
+
+
 def test_the_only_good_one_is_gone_back_to_from_half_of_another() -> None:
     past = Past()
     del past.s3.objects["releases/shop/local/000001.json"]
@@ -93,6 +107,18 @@ def test_the_only_good_one_is_gone_back_to_from_half_of_another() -> None:
         past.choose()
     past.observed[APP] = replace(past.observed[APP], codes={"Api": artifact_key("three")})
     assert past.choose() == 2
+
+
+@pytest.mark.parametrize("is_half", [False, True])
+def test_a_history_suggests_only_what_finds_its_release(is_half: bool) -> None:
+    past = Past()
+    del past.s3.objects["releases/shop/local/000001.json"]
+    third = past.draft(3, "three", "failed")
+    write_release(past.store, third)
+    if is_half:
+        past.observed[APP] = replace(past.observed[APP], codes={"Api": artifact_key("three")})
+    history = History((third, past.draft(2, "two", "succeeded")), 2, None)
+    assert may_go_back(history, past.choose) is is_half
 
 
 def test_one_that_is_not_good_is_refused() -> None:

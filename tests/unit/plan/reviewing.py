@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fairway.compile.template import Origin, StackTemplate
-from fairway.define.spec import Expect
+from fairway.define.file import Expect
 from fairway.plan import ObservedStack, Plan, StackPlan, Unknown
 from fairway.plan.compare import compare_stack
 

@@ -10,7 +10,7 @@ from tests.unit.plan.reviewing import make_plan
 
 from fairway.cli.render.markdown import write_plan
 from fairway.compile.tags import TAG_FORM
-from fairway.define.spec import Expect
+from fairway.define.file import Expect
 from fairway.plan import review_plan
 from fairway.plan.describe import describe_plan, describe_review
 from fairway.plan.exposure import WAYS_IN

@@ -8,7 +8,7 @@ import pytest
 from tests.unit.plan.reviewing import make_plan, resource
 
 from fairway.compile.tags import TAG_FORM
-from fairway.define.spec import Expect
+from fairway.define.file import Expect
 from fairway.plan import Unknown
 from fairway.plan.cost import FREE, PRICED, CostChange, compare_costs
 from fairway.plan.prices import list_priced_regions, load_prices

@@ -54,7 +54,7 @@ def forecast(status: str, **more: object) -> list[str]:
             stub.add_response("describe_change_set", answer, NAMED)
         stub.add_response("delete_change_set", {}, NAMED)
         try:
-            (found,) = forecast_changes(aws, plan, "now", pause=lambda _: None)
+            (found,) = forecast_changes(aws, plan, "now")
         finally:
             stub.assert_no_pending_responses()
     return list(found.differences)

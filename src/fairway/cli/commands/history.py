@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from fairway.apply import Release
+from fairway.apply import Provenance, Release
 from fairway.apply.journal import Step
 from fairway.apply.lock import is_alive
 from fairway.cli.options import (
@@ -38,7 +38,7 @@ from fairway.route import find_app
 
 
 @click.command("history", epilog="Example: fairway history -e prod 12")
-@click.argument("number", metavar="[N]", required=False, type=Number(min=1))
+@click.argument("number", metavar="[N]", required=False, type=Number(min=1, names="release"))
 @environment_option
 @click.option(
     "--limit",
@@ -90,7 +90,10 @@ def command(
     if as_json:
         print_json(_describe(history))
         return
-    _show_all(history, app.name, environment)
+    from fairway.operate.rollback import plan_rollback
+
+    goes_back = may_go_back(history, lambda: plan_rollback(app, aws, None, Provenance()))
+    _show_all(history, app.name, environment, goes_back=goes_back)
 
 
 def _describe(history: History) -> dict[str, Any]:
@@ -133,7 +136,7 @@ def _show_services(selection: Selection, environment: str, limit: int, *, as_jso
     say_next(f"fairway history{where} --service {found[0][1]} {found[0][0].number}")
 
 
-def _show_all(history: History, app: str, environment: str) -> None:
+def _show_all(history: History, app: str, environment: str, *, goes_back: bool) -> None:
     where = name_environment(environment)
     if not history.releases:
         say(f"nothing of {app} was released in {environment}")
@@ -145,7 +148,7 @@ def _show_all(history: History, app: str, environment: str) -> None:
     if history.more:
         say(f"        and {history.more} before: --limit", dim=True)
     _show_lock(history, "")
-    back = f", fairway rollback{where}" if may_go_back(history) else ""
+    back = f", fairway rollback{where}" if goes_back else ""
     say_next(f"fairway history{where} {history.releases[0].number}{back}")
 
 

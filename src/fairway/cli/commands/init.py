@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from fairway.cli.names import Name
 from fairway.cli.render.human import say, say_next
 from fairway.define.app import FILE_NAME
 from fairway.define.definition import nearest
@@ -33,7 +34,7 @@ def _list_templates() -> str:
     "Without DIRECTORY it is named as the template, without TEMPLATE that is timestamps:\n\n"
     + _list_templates(),
 )
-@click.argument("template", default="timestamps")
+@click.argument("template", default="timestamps", type=Name("template"))
 @click.argument("directory", required=False, type=click.Path(path_type=Path))
 def command(template: str, directory: Path | None) -> None:
     """Copy a template and give it the directory's name."""

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import click
 
+from fairway.cli.names import Name
 from fairway.cli.options import (
     directory_option,
     environment_option,
+    json_lines_option,
     services_option,
 )
 from fairway.cli.pauses import Pauses
@@ -40,14 +42,14 @@ _MOST_NAMES = 12
 
 
 @click.command("logs", epilog="Example: fairway logs api --since 2h --grep ERROR --follow")
-@click.argument("components", nargs=-1)
+@click.argument("components", nargs=-1, type=Name("logging"))
 @environment_option
 @click.option("--since", default="1h", show_default=True, help="How far back: 30s, 5m, 2h, 1d.")
 @click.option("--grep", "pattern", default="", help="CloudWatch Logs filter pattern.")
 @click.option("-f", "--follow", is_flag=True, help="Go on as lines come, until Ctrl-C.")
 @directory_option
 @services_option
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+@json_lines_option
 def command(
     components: tuple[str, ...],
     environment: str,

@@ -160,7 +160,7 @@ def _plan_services(selection: Selection, environment: str, asked: _Asked) -> dic
         with _ended_afterwards(apps[0], targets[0]):
             readings = {id(target): _make_reading(target, asked) for target in targets}
             there = [readings[id(target)] for target in targets]
-            changing: set[int] = set()
+            changing: set[object] = set()
             for one in survey_services(apps, there, progress):
                 report = name_events(one.app.service, progress)
                 plan = _plan_on(one.app, one.target, asked, report, one.survey)

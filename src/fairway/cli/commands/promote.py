@@ -10,7 +10,8 @@ import click
 
 from fairway.apply import Release
 from fairway.cli.delivery import Proposal, opened_target
-from fairway.cli.options import Number, complete_environments, full_option, name_environment
+from fairway.cli.names import Name
+from fairway.cli.options import Number, full_option, name_environment
 from fairway.cli.render.human import say, say_next, summarise_plan
 from fairway.cli.request import Request, deliver, request_options, say_release
 from fairway.cli.source_control import find_provenance
@@ -22,12 +23,12 @@ from fairway.route import find_app, prepare_apply
 
 
 @click.command("promote", epilog="Example: fairway promote poc prod --yes")
-@click.argument("source", metavar="FROM", shell_complete=complete_environments)
-@click.argument("destination", metavar="TO", shell_complete=complete_environments)
+@click.argument("source", metavar="FROM", type=Name("environment"))
+@click.argument("destination", metavar="TO", type=Name("environment"))
 @click.option(
     "--release",
     "number",
-    type=Number(min=1),
+    type=Number(min=1, names="release"),
     metavar="N",
     help="Bring this release; the newest good one when not said.",
 )

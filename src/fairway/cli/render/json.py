@@ -14,9 +14,9 @@ from fairway.plan import Plan, review_plan
 from fairway.plan.describe import describe_plan, describe_review, to_plain
 
 
-def print_json(value: Any) -> None:
-    """Print a value built of dataclasses and plain types."""
-    click.echo(json.dumps(value, indent=2, default=_simplify))
+def print_json(value: Any, indent: int | None = 2) -> None:
+    """Print a value built of dataclasses and plain types; on one line without `indent`."""
+    click.echo(json.dumps(value, indent=indent, default=_simplify))
 
 
 def diagnostics_to_json(diagnostics: Iterable[Diagnostic]) -> list[dict[str, Any]]:

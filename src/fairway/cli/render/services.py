@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 
 from fairway.cli.render.human import say, show_costs, show_plan
 from fairway.cli.render.review import show_dollars
-from fairway.plan import Action, Plan, review_plan
+from fairway.plan import Action, Plan
+from fairway.plan.cost import compare_costs
 
 _ACTED = (Action.CREATE, Action.UPDATE, Action.REPLACE, Action.DELETE, Action.KEEP)
 _MOST_NAMES = 6
@@ -39,7 +40,7 @@ def summarise_plans(root: str, environment: str, plans: Mapping[str, Plan]) -> I
 
 def sum_costs(plans: Mapping[str, Plan]) -> str:
     """What the services that change cost a month, before and after; empty when not known."""
-    costs = [review_plan(plan).cost for plan in plans.values() if not plan.is_empty]
+    costs = [compare_costs(plan) for plan in plans.values() if not plan.is_empty]
     if not costs or any(cost.missing for cost in costs):
         return ""
     before = show_dollars(sum(cost.before.total for cost in costs))
