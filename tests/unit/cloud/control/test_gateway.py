@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from fairway.cloud.control.gateway import Gateway, refuse_foreign
-from fairway.cloud.control.requests import service_of
-from fairway.cloud.control.requests import Change
+from fairway.cloud.control.requests import Change, service_of
 
 
 @pytest.mark.parametrize(
