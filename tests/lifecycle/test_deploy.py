@@ -125,8 +125,9 @@ def test_logs_follow_until_interrupted(app: Application, tmp_path: Path) -> None
         assert logs.end(signal.SIGINT) == 130
         lines = logs.text.splitlines()
     assert "Traceback" not in logs.text
-    assert lines[-1] == "interrupted"
-    texts = [json.loads(line)["text"] for line in lines if line.startswith("{")]
+    assert "interrupted" in lines
+    assert json.loads(lines[-1])["error"]["code"] == "interrupted"
+    texts = [json.loads(line)["text"] for line in lines[:-1] if line.startswith("{")]
     assert len(texts) == len({*texts}) > before
 
 

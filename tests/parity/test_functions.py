@@ -10,6 +10,7 @@ import base64
 import contextlib
 import io
 import json
+import re
 import shutil
 import threading
 import uuid
@@ -397,6 +398,25 @@ def test_provisioned_concurrency_of_a_version_through_cloudformation(
 
 
 # --- limits --------------------------------------------------------------------
+
+
+@holds(
+    "Lambda",
+    "Viewing CloudWatch logs for Lambda functions",
+    "A report tells the duration to a hundredth of a millisecond, and bills it rounded up",
+)
+def test_reports_tell_fractions_of_a_millisecond(lab: Lab) -> None:
+    name = lab.make(ECHO)
+    lab.invoke(name, 1)  # no cold start in what follows
+    found = []
+    for _ in range(20):
+        answer = lab.client.invoke(FunctionName=name, Payload=b"1", LogType="Tail")
+        log = base64.b64decode(answer["LogResult"]).decode()
+        report = re.search(r"\tDuration: (\d+\.\d\d) ms\tBilled Duration: (\d+) ms", log)
+        assert report is not None
+        found.append((float(report[1]), int(report[2])))
+    assert all(billed >= 1 and billed - 1 <= spent <= billed for spent, billed in found)
+    assert any(spent % 1 for spent, _ in found)
 
 
 @holds(

@@ -69,6 +69,8 @@ def main(arguments: list[str]) -> int:
             # Whoever started it was interrupted meanwhile and will not stop it.
             os.kill(supervisor_pid, signal.SIGTERM)
 
+    if asked.ready_fd is not None:  # or whatever the cloud starts would keep it open
+        os.set_inheritable(asked.ready_fd, False)
     is_first = True
 
     def child(restarts: int) -> int:

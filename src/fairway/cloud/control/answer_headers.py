@@ -28,8 +28,11 @@ class AnswerHeaders:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        headers = scope.get("headers", [])
+        headers = scope["headers"]
         service = service_of(headers)
+        if not service or _calls_application(scope, service):
+            await self._application(scope, receive, send)
+            return
         of_page = any(name == b"origin" for name, _ in headers)
 
         async def send_named(message: MutableMapping[str, Any]) -> None:
@@ -40,13 +43,21 @@ class AnswerHeaders:
         await self._application(scope, receive, send_named)
 
 
+def _calls_application(scope: Scope, service: str) -> bool:
+    """Whether an application answers: a function's URL, or an API, whose headers stay."""
+    host = next((value for name, value in scope["headers"] if name == b"host"), b"")
+    by_path = "/_user_request_" in scope["path"]
+    return (
+        service == "execute-api" or by_path or b".lambda-url." in host or b".execute-api." in host
+    )
+
+
 def choose_headers(headers: Iterable[Header], service: str, of_page: bool) -> list[Header]:
     """Those that the service would give, the first of each name of the request.
 
-    service: "" where the request does not say it: then all names of the request are kept.
     of_page: whether a page in a browser asks.
     """
-    left_out = frozenset() if service in ("s3", "") else _NAMES_OF_S3
+    left_out = frozenset() if service == "s3" else _NAMES_OF_S3
     found: list[Header] = []
     named = False
     for name, value in headers:

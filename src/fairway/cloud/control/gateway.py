@@ -98,7 +98,8 @@ class Gateway:
     async def _answer_kept(self, scope: Scope, receive: Receive, send: Send, service: str) -> None:
         await self._control.prepare(service)
         change = classify(scope, service)
-        serves = service in _SERVED and not _changes_nothing(scope, service)
+        changes = change is Change.CONTROL or not _changes_nothing(scope, service)
+        serves = service in _SERVED and changes
         touched = begin_request()
         refused = False
 

@@ -55,6 +55,12 @@ _CREDENTIAL = re.compile(rb"Credential=[^/]+/\d+/[^/]*/([^/]+)/aws4_request")
 
 _READS = ("Get", "List", "Describe", "BatchGet", "Query", "Scan", "TransactGet", "Lookup")
 
+_WRITING_READS = frozenset({"TrentService.GetParametersForImport"})
+"""They are called Get, and what they give is kept."""
+
+_QUERY_ACTION = re.compile(rb"(?:^|&)Action=([A-Za-z]+)(?:&|$)")
+"""The same in a query string: a request may be sent by GET, as presigned ones are."""
+
 _ACTION = re.compile(rb"Action=([A-Za-z]+)(?:&|$)")
 """How SDKs begin the form of a request ("Query API", CloudFormation's and EC2's references)."""
 
@@ -76,6 +82,7 @@ def classify(scope: Scope, service: str) -> Change:
         if action in _DATA.get(family, ()):
             return Change.DATA
         reads = action.startswith(_READS) or action in _LATER.get(family, ())
+        reads = reads and target not in _WRITING_READS
         return Change.NONE if reads else Change.CONTROL
     if service == "s3":
         return _classify_object(scope)
@@ -84,7 +91,10 @@ def classify(scope: Scope, service: str) -> Change:
         event = _find(scope["headers"], b"x-amz-invocation-type") == "Event"
         return Change.DATA if event else Change.NONE
     if scope["method"] in ("GET", "HEAD", "OPTIONS"):
-        return Change.NONE
+        asked = _QUERY_ACTION.search(scope.get("query_string", b""))
+        # A presigned one does not name its service in a header: then it may be STS.
+        changes = asked is not None and not _reads(asked[1], service or "sts")
+        return Change.CONTROL if changes else Change.NONE
     return Change.CONTROL
 
 
@@ -94,7 +104,11 @@ def reads_by_form(body: bytes, service: str) -> bool:
     body: its beginning. STS answers with new credentials to what is called Get.
     """
     found = _ACTION.match(body)
-    return found is not None and service != "sts" and found[1].decode().startswith(_READS)
+    return found is not None and _reads(found[1], service)
+
+
+def _reads(action: bytes, service: str) -> bool:
+    return service != "sts" and action.decode().startswith(_READS)
 
 
 def _classify_object(scope: Scope) -> Change:

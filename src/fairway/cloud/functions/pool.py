@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from dataclasses import dataclass
 
@@ -175,7 +176,7 @@ class Pool:
     def _retire_idle(self) -> None:
         """End workers that had nothing to do for long, the longest idle first, but one."""
         self._sweep = None
-        before = self._loop.time() - self._limits.idle
+        before = time.monotonic() - self._limits.idle
         spare = [worker for worker in self._idle if worker.idle_since <= before]
         spare = [worker for worker in spare if not worker.provisioned]
         spare = spare[: max(0, len(self._workers) - self._kept)]
@@ -183,7 +184,7 @@ class Pool:
             worker.stop()
         if len(self._idle) > self._kept:
             waiting = [worker for worker in self._idle if not worker.provisioned]
-            wait = min((w.idle_since for w in waiting), default=self._loop.time()) - before
+            wait = min((w.idle_since for w in waiting), default=time.monotonic()) - before
             self._sweep = self._loop.call_later(max(wait, 0.01), self._retire_idle)
 
     def retire(self) -> None:

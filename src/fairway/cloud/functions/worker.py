@@ -88,7 +88,7 @@ class Worker:
         self._number = 0
         self._job: Job | None = None
         self._reply: api.Reply | None = None
-        self._started = self._loop.time()
+        self._started = time.monotonic()
         self._job_started = 0.0
         self._init_duration: float | None = None
         self._patience = patience
@@ -167,17 +167,17 @@ class Worker:
         self._timer.cancel()
         if self.state is State.STARTING:
             self._timer = self._loop.call_later(self._patience, self._give_up_waiting)
-        self._started = self._loop.time()
+        self._started = time.monotonic()
 
     def _give_up_waiting(self) -> None:
         """Fail: initialization takes too long."""
-        self._fail_start(explain_timeout(self._loop.time() - self._started))
+        self._fail_start(explain_timeout(time.monotonic() - self._started))
 
     def _fail_start(self, failure: Failure) -> None:
         if self.state is not State.STARTING:
             return
         self._pipe.drain()
-        spent = (self._loop.time() - self._started) * 1000
+        spent = (time.monotonic() - self._started) * 1000
         self._log.write_line(
             f"INIT_REPORT Init Duration: {spent:.2f} ms\tPhase: init\t{failure.status}"
         )
@@ -202,7 +202,7 @@ class Worker:
         if self.state is State.IDLE:  # asked again, over another connection: that one counts
             self._reply = reply
             return
-        now = self._loop.time()
+        now = time.monotonic()
         self._timer.cancel()
         if self.state is State.STARTING:
             if self._is_over_memory():
@@ -223,7 +223,7 @@ class Worker:
             return b""
         if job is None or request_id != job.request_id:
             return api.refuse(400, "InvalidRequestID", "Invalid request ID")
-        if self._loop.time() - self._job_started > _BRIEF and self._is_over_memory():
+        if time.monotonic() - self._job_started > _BRIEF and self._is_over_memory():
             self._end_with(job, explain_memory())
             self.stop()
             return b""
@@ -270,7 +270,7 @@ class Worker:
         self._job = job
         if self._memory:
             self._host.watch.add(self)
-        self._job_started = self._loop.time()
+        self._job_started = time.monotonic()
         self._log.begin_tail()
         self._log.write_line(f"START RequestId: {job.request_id} Version: {self._function.version}")
 
@@ -297,12 +297,15 @@ class Worker:
         self, job: Job, payload: bytes, *, error: bool, failure: Failure | None = None
     ) -> None:
         """Log the end of a job and give its outcome to whoever waits."""
-        now = self._loop.time()
+        now = time.monotonic()
         self._job = None  # the timeout goes on until the client asks for the next one
         self._pipe.drain()
+        duration = now - self._job_started
+        if failure and failure.timed_out:  # a loop's timer may be a millisecond early
+            duration = max(duration, self._function.timeout)
         report = Report(
             request_id=job.request_id,
-            duration=(now - self._job_started) * 1000,
+            duration=duration * 1000,
             memory_size=self._function.memory,
             memory_used=self._read_memory(now),
             init_duration=self._init_duration,
@@ -341,7 +344,7 @@ class Worker:
         """Whether it has used too much for so short a time that nobody looked."""
         if self._memory is None:
             return False
-        peak = self._memory.read_peak(self._loop.time(), fresh=True)
+        peak = self._memory.read_peak(time.monotonic(), fresh=True)
         return peak > self._function.memory * 1024
 
     def _read_memory(self, now: float) -> int:

@@ -24,6 +24,8 @@ def make_scope(method: str, path: str, target: str = "") -> dict[str, Any]:
         ("DynamoDB_20120810.BatchGetItem", Change.NONE),
         ("DynamoDB_20120810.Query", Change.NONE),
         ("DynamoDB_20120810.CreateTable", Change.CONTROL),
+        ("TrentService.GetKeyPolicy", Change.NONE),
+        ("TrentService.GetParametersForImport", Change.CONTROL),
         ("DynamoDB_20120810.UpdateTimeToLive", Change.CONTROL),
         ("AmazonSQS.SendMessage", Change.DATA),
         ("AmazonSQS.ReceiveMessage", Change.DATA),
@@ -75,3 +77,19 @@ def test_actions_named_by_method_and_path(
 )
 def test_actions_named_by_a_form(service: str, body: bytes, reads: bool) -> None:
     assert reads_by_form(body, service) is reads
+
+
+@pytest.mark.parametrize(
+    ("service", "query", "change"),
+    [
+        ("iam", b"Action=UpdateRole&RoleName=r&Version=2010-05-08", Change.CONTROL),
+        ("iam", b"RoleName=r&Version=2010-05-08&Action=UpdateRole", Change.CONTROL),
+        ("iam", b"Action=GetRole&RoleName=r", Change.NONE),
+        ("sts", b"Action=GetSessionToken", Change.CONTROL),
+        ("", b"Action=GetSessionToken&X-Amz-Signature=0", Change.CONTROL),
+        ("apigateway", b"", Change.NONE),
+    ],
+)
+def test_actions_named_by_a_query(service: str, query: bytes, change: Change) -> None:
+    scope = {**make_scope("GET", "/"), "query_string": query}
+    assert classify(scope, service) is change

@@ -495,4 +495,5 @@ def test_any_payload_is_read_or_refused(payload: bytes, payload_format: str) -> 
         response = parse_answer(payload, payload_format)
     except InvalidAnswer:
         return
-    assert response.status == 200
+    # Nearly always 200: what is no answer with a status is a body; but it may be one.
+    assert 100 <= response.status <= 599

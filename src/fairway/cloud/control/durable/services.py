@@ -330,6 +330,8 @@ class Services:
                 self._logs.collect(lines, by_entry.looked_at if by_entry and not thorough else None)
         except RuntimeError:
             self.notes.written.add(service)
+            if thorough:
+                self.notes.read.add(service)
             if by_entry:
                 by_entry.look_again()
             raise
