@@ -546,3 +546,12 @@ def test_bucket_with_objects(cloud: Cloud, stack: str) -> None:
     assert cloud.delete(stack) == "DELETE_FAILED"
     client.delete_object(Bucket=name, Key="k")
     assert cloud.delete(stack) == "DELETE_COMPLETE"
+
+
+@holds("CloudFormation", "CreateChangeSet", "A change of outputs alone is a change")
+def test_outputs_alone_are_a_change(cloud: Cloud, stack: str) -> None:
+    template: dict[str, Any] = {"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}
+    assert cloud.deploy(stack, template) == "CREATE_COMPLETE"
+    template["Outputs"] = {"Arn": {"Value": {"Ref": "Topic"}}}
+    assert cloud.deploy(stack, template) == "UPDATE_COMPLETE"
+    assert cloud.outputs(stack)["Arn"].startswith("arn:aws:sns:")

@@ -12,6 +12,7 @@ from typing import Any
 
 from fairway.cloud.certificates import LocalAuthority
 from fairway.cloud.control import (
+    authority,
     deliveries,
     denials,
     destination_roles,
@@ -31,7 +32,7 @@ from fairway.cloud.control import (
 from fairway.cloud.control.access_logs import delivery
 from fairway.cloud.control.access_logs.api_logs import ApiLogs
 from fairway.cloud.control.access_logs.balancer_files import BalancerLogs
-from fairway.cloud.control.allowances import Allowances
+from fairway.cloud.control.allowances import Allowance, Allowances
 from fairway.cloud.control.asynchronous import AsyncInvocations
 from fairway.cloud.control.destinations import Destinations
 from fairway.cloud.control.durable import stacks
@@ -50,6 +51,7 @@ from fairway.cloud.control.history import Clock, History
 from fairway.cloud.control.invocation import Executor
 from fairway.cloud.control.invoke_api import InvokeApi
 from fairway.cloud.control.journal import Journal
+from fairway.cloud.control.log_faults import LogFaults
 from fairway.cloud.control.logs import LogBuffer
 from fairway.cloud.control.metrics.meter import Meter
 from fairway.cloud.control.permissions import Permissions, permits
@@ -99,8 +101,14 @@ class Cloud:
     ) -> None:
         self.settings = settings
         self.notices = Notices()
+        self._denials = denials.Denials(
+            self.notices,
+            denials.find_component_tag,
+            authority.watch_denial,
+            authority.find_revision,
+        )
         self._inherited = dict(inherited)
-        self._ports = open_book(settings.directory, inherited)
+        self._ports = open_book(settings.directory, inherited, self.notices.add)
         self._emulator = Emulator(settings)
         self._permissions = Permissions()
         self._garbage = Garbage()
@@ -126,7 +134,7 @@ class Cloud:
         self.endpoint = f"http://127.0.0.1:{port}"
         configure_environment(self.settings, port)
         service_models.patch_models()
-        identity.guard_identity(self.settings, self._tell_denial, self._allowances.note)
+        identity.guard_identity(self.settings, self._denials.tell, self._note_allowed)
         unfinished = self._waiting.restore(opened.groups)
         self._positions.restore(opened.groups)
         self._services = restore_services(self._emulator, self._keeper, opened.groups)
@@ -134,7 +142,8 @@ class Cloud:
         self._services.include(self._positions)
         self._blobs = make_code_blobs()
         self._sessions = sessions.open_sessions()
-        self._logs = LogBuffer(CloudWatchLogs(self.settings), lambda: int(time.time() * 1000))
+        store = LogFaults(CloudWatchLogs(self.settings), self.notices)
+        self._logs = LogBuffer(store, lambda: int(time.time() * 1000))
         home = (self.settings.account, self.settings.region)
         self._meter = Meter(home, has_detailed_metrics, self._keeper.append)
         self._meter.restore(opened.groups)
@@ -226,7 +235,7 @@ class Cloud:
         """Whoever invokes a function through the AWS APIs reaches our runtime."""
         destinations = Destinations(
             lambda arn, payload: intake.submit(arn, payload),
-            lambda sender, arn: destination_roles.check_sender(sender, arn, self._tell_denial),
+            lambda sender, arn: destination_roles.check_sender(sender, arn, self._denials.tell),
         )
         self._events = AsyncInvocations(
             invoke=self._functions.invoke,
@@ -248,7 +257,7 @@ class Cloud:
         inline_delivery.patch_notifications()
         function_patches.patch_event_sources()
         self._streams = stream_poller.StreamPoller(
-            follow=event_source_roles.follow_readable(follow_mappings, self._tell_denial),
+            follow=event_source_roles.follow_readable(follow_mappings, self._denials.tell),
             invoke=self._functions.invoke,
             deliver=destinations.deliver,
             report=self.notices.add,
@@ -258,7 +267,7 @@ class Cloud:
         function_patches.patch_environment_limit()
         function_patches.patch_settling()
         deliveries.patch_deliveries(deliveries.Deliveries(self.notices.add))
-        event_source_roles.patch_mapping_roles(self._tell_denial)
+        event_source_roles.patch_mapping_roles(self._denials.tell)
         destination_roles.patch_destination_roles()
         self._meter.adopt(loop, intake.submit, permits, self.notices.add)
 
@@ -267,11 +276,9 @@ class Cloud:
         credentials = self._sessions.issue(function.role_arn, function.name)
         return {"AWS_ENDPOINT_URL": self.endpoint, **credentials}
 
-    def _tell_denial(self, denial: denials.Denial) -> None:
-        """A function lacks a permission: say what to write into fairway.yml."""
-        worded = denials.word_denial(denial, denials.find_component_tag)
-        if worded:
-            self.notices.add(worded.text, worded.link)
+    def _note_allowed(self, allowed: Allowance) -> None:
+        self._allowances.note(allowed)
+        self._denials.note_allowed(allowed.principal, allowed.action, allowed.resource)
 
     async def _renew_sessions(self) -> None:
         while True:

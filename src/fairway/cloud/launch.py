@@ -225,8 +225,8 @@ def read_status(info: CloudInfo, timeout: float = 5.0) -> dict[str, Any]:
     """The running cloud's own account of itself.
 
     Keys: endpoint, region, account, pid, started_at, engine, functions,
-    listeners (owner, port, local_port, url), target_health, notices (at, text, link),
-    recorded (type to sentence). Raises CloudUnavailable.
+    listeners (owner, port, local_port, url), target_health, notices (at, text, link, package,
+    is_fault), recorded (type to sentence). Raises CloudUnavailable.
     """
     import urllib.request  # slow to import, and most commands do not ask
 

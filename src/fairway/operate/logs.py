@@ -10,6 +10,7 @@ from typing import Any
 from fairway.aws import Aws
 from fairway.define import App
 from fairway.define.spec import Function, HttpApi
+from fairway.errors import FairwayError
 from fairway.events import LogLine
 
 
@@ -92,3 +93,18 @@ def _read_events(query: LogQuery) -> Iterator[tuple[str, LogLine]]:
                     )
         except logs.exceptions.ResourceNotFoundException:
             continue  # not deployed yet
+        except logs.exceptions.InvalidParameterException as error:
+            if not query.pattern:
+                raise
+            raise _explain_pattern(query.pattern, error.response["Error"]["Message"]) from error
+
+
+def _explain_pattern(pattern: str, said: str) -> FairwayError:
+    if "character" in said and '"' not in pattern and pattern[:1] not in "{[%":
+        hint = f"put words with more than letters, digits and _ in double quotes: '\"{pattern}\"'"
+    else:
+        hint = (
+            "it is a filter pattern of CloudWatch Logs, for example: ERROR, '\"time out\"', "
+            "'?ERROR ?WARN', 'ERROR -retried', '%4[0-9][0-9]%', '{ $.level = \"ERROR\" }'"
+        )
+    return FairwayError(f"'{pattern}' is no pattern to filter logs with: {said}", hint=hint)

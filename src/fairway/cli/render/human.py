@@ -55,6 +55,11 @@ def show_place(place: Place) -> str:
     return f"{_shorten_path(place.file, os.getcwd())}:{place.line}:{place.column}"  # noqa: PTH109 - a string: hundreds of places
 
 
+def show_file(file: Path) -> str:
+    """A file as an editor opens it, relative to here where that is shorter."""
+    return str(_shorten_path(file, os.getcwd()))  # noqa: PTH109 - as above
+
+
 @lru_cache(maxsize=32)  # a plan shows hundreds of places, all in the same few files
 def _shorten_path(file: Path, here: str) -> Path:
     try:

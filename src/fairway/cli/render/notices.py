@@ -5,38 +5,49 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fairway.cli.render.human import say, show_place
+from fairway.cli.render.human import say, show_file, show_place
 from fairway.define.app import LOCAL, App
+from fairway.define.spec import Function
 from fairway.plan import Action, Plan
 
 if TYPE_CHECKING:
     from fairway.cli.target import Target
 
-DENIED = "AccessDenied"
-"""What a line of a log has in it when a call was denied."""
+_FAULTS = ("AccessDenied", "No module named '", "KeyError: '")
+"""What a line of a log has in it when the cloud may have a notice about it."""
 
-_TOLD_AS = "was denied"
+
+def tells_fault(line: str) -> bool:
+    """Whether a line of a log is of a fault that `show_faults` may have words for."""
+    return any(words in line for words in _FAULTS)
 
 
 def word_notice(app: App, notice: Mapping[str, Any]) -> str:
-    """A notice of the status document; with a link to add: at the `uses` that it belongs to.
+    """A notice of the status document, at the place where something is to be added.
 
-    The place is found here and now, since the cloud knows templates only, which
-    say nothing of lines. It is the component's where it has no `uses`.
+    A link: at the `uses` that it belongs to, or at the component that has none; a package: in
+    the component's requirements. The place is found here and now, since the cloud knows
+    templates only, which say nothing of lines or folders.
     """
-    text, link = str(notice["text"]), notice.get("link")
-    if not link or link["component"] not in app.components or not _concerns(app, text):
+    text, link, package = str(notice["text"]), notice.get("link"), notice.get("package")
+    name = (link or package or {}).get("component", "")
+    component = app.components.get(name)
+    if component is None or not _concerns(app, text):
         return text
-    place = app.place("components", link["component"], "uses", of_key=True)
+    if package:
+        folder = app.root / component.source if isinstance(component, Function) else app.root
+        return f"{show_file(folder / 'requirements.txt')}: {text}"
+    place = app.place("components", name, "uses", of_key=True)
     return f"{show_place(place)}: {text}"
 
 
 def _concerns(app: App, text: str) -> bool:
     """Whether a notice is about this service: its siblings in the cloud may name things alike.
 
-    What a stack makes is named for it, and notices name what was refused.
+    What a stack makes is named for it, and notices name what was refused, or whose log told it.
     """
-    return not app.service or f"{app.prefix}-" in text
+    group = f"/{app.name}/{app.environment}/"
+    return not app.service or f"{app.prefix}-" in text or group in text
 
 
 def word_notices(apps: Sequence[App], notices: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -79,25 +90,25 @@ def show_limits_of(plans: Iterable[Plan], *, verbose: bool) -> None:
         say(f"  {sentence}", dim=True)
 
 
-def show_denials(apps: Sequence[App], target: Target, told: set[str]) -> None:
-    """After a denial, say on stderr which link is missing. told: what was said already."""
+def show_faults(apps: Sequence[App], target: Target, told: set[str]) -> None:
+    """After a fault, say on stderr what is missing. told: what was said already."""
     if target.cloud is None:
         return
     from fairway.cloud.launch import read_status
 
     for notice in read_status(target.cloud).get("notices", []):
-        if _TOLD_AS in notice["text"] and notice["text"] not in told:
+        if notice.get("is_fault") and notice["text"] not in told:
             told.add(notice["text"])
             (text,) = word_notices(apps, [notice])
             say(f"note: {text}", err=True, fg="yellow")
 
 
 def show_running(apps: Sequence[App], target: Target) -> None:
-    """What the local cloud has to say about how it runs them; denials are told as they come."""
+    """What the local cloud has to say about how it runs them; faults are told as they come."""
     if target.cloud is None:
         return
     from fairway.cloud.launch import read_status
 
     notices = read_status(target.cloud).get("notices", [])
-    for text in word_notices(apps, [n for n in notices if _TOLD_AS not in n["text"]]):
+    for text in word_notices(apps, [n for n in notices if not n.get("is_fault")]):
         say(f"  note: {text}", dim=True)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fairway.cloud.control.denials import Denial
+from fairway.cloud.control.denials import Denial, find_caller
 from fairway.cloud.control.keys import KeyNeed, find_key, service_may_use
 
 Tell = Callable[[Denial], None]
@@ -90,6 +90,62 @@ def role_allows(
                 result, asked, *found, required=service == "kms", limits=limits
             )
     return str(result.decision) == "Allow"
+
+
+def find_revision(principal: str) -> str | None:
+    """What changes with the code and the variables of a function that calls; None without one."""
+    from ministack.services import lambda_svc
+
+    caller = find_caller(principal)
+    for (account, _, name), record in list(lambda_svc._functions._data.items()):
+        if caller and name == caller[1] and account == principal.split(":")[4]:
+            return read_revision(record["config"])
+    return None
+
+
+def read_revision(config: Mapping[str, Any]) -> str:
+    """The same of a function's configuration, as the API gives it."""
+    variables = (config.get("Environment") or {}).get("Variables") or {}
+    return f"{config.get('CodeSha256')} {sorted(variables)}"
+
+
+def watch_denial(denial: Denial) -> Callable[[], bool]:
+    """Ask later whether a function's call that was denied now would be denied still.
+
+    It is until the policies say something else: a call's own keys, such as the rows that it
+    named, decide too, and are not known later. Where a key of AWS KMS was refused, or what only
+    "*" names, any change of the policies ends it. That of a function that is gone is none.
+    """
+    caller = find_caller(denial.principal)
+    if caller is None:
+        return lambda: True
+    who = FunctionRole(*caller)
+    before = _spell_policies(who, denial)
+    is_plain = denial.resource.startswith("arn:") and not denial.action.startswith("kms:")
+
+    def holds() -> bool:
+        if find_revision(denial.principal) is None:
+            return False
+        if _spell_policies(who, denial) == before:
+            return True
+        return is_plain and not role_allows(who, denial.action, denial.resource)
+
+    return holds
+
+
+def _spell_policies(who: FunctionRole, denial: Denial) -> str:
+    """All that decides whether a role may do something, to be compared."""
+    from ministack.core import iam_evaluator as evaluator
+    from ministack.core.responses import request_scope
+    from ministack.services import iam
+
+    account, name = who.role.split(":")[4], who.role.rsplit("/", 1)[-1]
+    parts = denial.resource.split(":")
+    with request_scope(account, parts[3] if len(parts) > 3 else ""):
+        policies = evaluator._gather_role_policies(name, account)
+        limits = evaluator._permissions_boundary(iam._roles, name, account)
+        own = evaluator._resource_policy(denial.action.partition(":")[0], denial.resource)
+    return repr((policies, limits, own))
 
 
 def service_allows(

@@ -17,7 +17,7 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from fairway.cloud.control.answer_headers import AnswerHeaders
 from fairway.cloud.control.asgi import Application
 from fairway.cloud.control.durable.stores import State
 from fairway.cloud.control.left_out import leave_out
+from fairway.cloud.control.log_patterns.patching import patch_patterns
 from fairway.cloud.control.logs import Line
 from fairway.cloud.control.row_requests import RowRequests
 from fairway.cloud.control.service_imports import ServiceImports, find_module
@@ -261,6 +262,7 @@ class CloudWatchLogs:
     def __init__(self, settings: CloudSettings) -> None:
         from ministack.services import cloudwatch_logs
 
+        patch_patterns(cloudwatch_logs)
         self._logs: Any = cloudwatch_logs
         self._settings = settings
 
@@ -301,11 +303,14 @@ class CloudWatchLogs:
 
     def expire(self, now_ms: int) -> None:
         """Drop events beyond their group's retention, and streams that became empty."""
-        for group in list(self._logs._log_groups._data.values()):
+        groups = self._logs._log_groups._data
+        for key, group in list(dict.items(groups)):
             days = group.get("retentionInDays")
             if not days:
                 continue
-            _drop_before(group, now_ms - int(days) * 86_400_000)
+            oldest = now_ms - int(days) * 86_400_000
+            if any(has_before(stream, oldest) for stream in group["streams"].values()):
+                _drop_before(groups[key], oldest)  # by its key, so that the change is noted
 
 
 def bound_lines(group: dict[str, Any]) -> None:
@@ -319,12 +324,16 @@ def bound_lines(group: dict[str, Any]) -> None:
         _drop_before(group, times[-KEPT_LINES])
 
 
+def has_before(stream: Mapping[str, Any], oldest: int) -> bool:
+    """Whether a stream has an event before a time (epoch milliseconds)."""
+    return bool(stream["events"]) and stream["events"][0]["timestamp"] < oldest
+
+
 def _drop_before(group: dict[str, Any], oldest: int) -> None:
     """Drop a log group's events before a time (epoch milliseconds), and streams left empty."""
     for name, stream in list(group["streams"].items()):
-        events = stream["events"]
-        if events and events[0]["timestamp"] < oldest:
-            stream["events"] = [e for e in events if e["timestamp"] >= oldest]
+        if has_before(stream, oldest):
+            stream["events"] = [e for e in stream["events"] if e["timestamp"] >= oldest]
             if not stream["events"]:
                 del group["streams"][name]
 

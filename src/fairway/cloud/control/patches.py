@@ -138,6 +138,40 @@ def patch_table_replacement() -> None:
     provisioners._RESOURCE_HANDLERS["AWS::DynamoDB::Table"]["update"] = update
 
 
+def patch_output_changes() -> None:
+    """A change set that changes outputs alone can be executed, as on AWS.
+
+    ministack counts changes of resources only, and answers that there are none; so a table's
+    first link, which brings the output with its name, could not be applied.
+    """
+    from ministack.services import cloudformation
+    from ministack.services.cloudformation import changesets, handlers
+
+    original: Callable[[dict[str, Any]], Any] = changesets._create_change_set
+
+    def create(params: dict[str, Any]) -> Any:
+        answer = original(params)
+        names = changesets._p(params, "ChangeSetName"), changesets._p(params, "StackName")
+        _, change_set = changesets._find_change_set(*names)
+        if answer[0] == 200 and change_set and change_set["Status"] == "FAILED":
+            stack = cloudformation._stacks.get(change_set["StackName"]) or {}
+            if _has_other_outputs(change_set, stack):
+                change_set.update(
+                    Status="CREATE_COMPLETE", ExecutionStatus="AVAILABLE", StatusReason=""
+                )
+        return answer
+
+    handlers._ACTION_HANDLERS["CreateChangeSet"] = create
+
+
+def _has_other_outputs(change_set: dict[str, Any], stack: dict[str, Any]) -> bool:
+    """Whether a change set without changes of resources changes outputs."""
+    kept: dict[str, Any] = stack.get("_template") or {}
+    wanted: dict[str, Any] = change_set["_template"]
+    unchanged = "didn't contain changes" in change_set["StatusReason"]
+    return unchanged and (kept.get("Outputs") or {}) != (wanted.get("Outputs") or {})
+
+
 def patch_engine(
     assign: Callable[[str], int], changed: Callable[[], None], finished: Callable[[], None]
 ) -> None:
@@ -171,6 +205,7 @@ def patch_engine(
     patch_acl_entries()
     patch_forward_weights()
     patch_table_replacement()
+    patch_output_changes()
     cloudwatch.patch_declared_alarms()
     validation.patch_validation()
     dependencies.patch_deletions()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from fairway.cloud.control.reservations import BOOK, Reservations, find_folder, read_book
@@ -63,7 +63,8 @@ class PortBook:
     A name is that of a logical listener (stack and logical id, or the
     resource's own name), so that the port outlives the resource's ARN.
     reservations: where other applications' ports are known, and ours made known to them.
-    choices: ports for new names, in the order in which they are tried.
+    choices: ports for new names, in the order in which they are tried. tell: takes a sentence
+    for the user when none of them is to be had.
     """
 
     def __init__(
@@ -71,12 +72,14 @@ class PortBook:
         path: Path,
         probe: Callable[[int], bool] = is_free,
         reservations: Reservations | None = None,
-        choices: Iterable[int] = USUAL,
+        choices: Sequence[int] = USUAL,
+        tell: Callable[[str], None] = lambda sentence: None,
     ) -> None:
         self._path = path
         self._probe = probe
         self._reservations = reservations or Reservations(None)
         self._choices = choices
+        self._tell = tell
         self._ports = read_book(path)
 
     def recall(self, name: str) -> int | None:
@@ -94,7 +97,7 @@ class PortBook:
             known = self._ports.get(name)
             if known is not None and known not in taken and self._probe(known):
                 return self._remember(name, known)
-            return self._remember(name, self._choose(taken | set(self._ports.values())))
+            return self._remember(name, self._choose(name, taken | set(self._ports.values())))
 
     def claim(self, name: str, port: int) -> tuple[int, Path | None]:
         """The port for a name that was served on `port` before.
@@ -106,14 +109,14 @@ class PortBook:
             others = self._list_others()
             keeper = others.get(port)
             if keeper is not None:
-                port = self._choose({*others, *self._ports.values()})
+                port = self._choose(name, {*others, *self._ports.values()})
             return self._remember(name, port), keeper
 
     def replace(self, name: str) -> int:
         """Give a name another port, because its own is not to be had."""
         with self._reservations.hold():
             taken = {*self._list_others(), *self._ports.values()}
-            return self._remember(name, self._choose(taken))
+            return self._remember(name, self._choose(name, taken))
 
     def keep(self, name: str, port: int) -> None:
         """Remember a port that was chosen otherwise."""
@@ -122,12 +125,17 @@ class PortBook:
     def _list_others(self) -> dict[int, Path]:
         return self._reservations.list_others(self._path.parent)
 
-    def _choose(self, avoid: set[int]) -> int:
+    def _choose(self, name: str, avoid: set[int]) -> int:
         for port in self._choices:
             if port not in avoid and self._probe(port):
                 return port
         while (port := any_free_port()) in avoid:
             pass
+        self._tell(
+            f"Of the ports {self._choices[0]} to {self._choices[-1]} none is free: {name} is "
+            f"served on {port}, and stays there. {VARIABLE}=FIRST-LAST names another range for "
+            "what is new."
+        )
         return port
 
     def _remember(self, name: str, port: int) -> int:
@@ -143,10 +151,15 @@ class PortBook:
         self._ports = ports  # what could not be written is written the next time
 
 
-def open_book(directory: Path, variables: Mapping[str, str]) -> PortBook:
+def open_book(
+    directory: Path,
+    variables: Mapping[str, str],
+    tell: Callable[[str], None] = lambda sentence: None,
+) -> PortBook:
     """The port book of a `.fairway` directory; variables: the environment. Raises PortsUnusable."""
     return PortBook(
         directory / BOOK,
         reservations=Reservations(find_folder(variables)),
         choices=read_range(variables),
+        tell=tell,
     )

@@ -84,7 +84,9 @@ def test_a_denial_says_what_to_write() -> None:
 def test_a_denial_on_nothing_of_the_application() -> None:
     denial = Denial(CALLER, "iam:CreateUser", "*")
     assert word_denial(denial, name_components) == Worded(
-        "reader was denied iam:CreateUser on *: its role does not allow it."
+        "reader was denied iam:CreateUser on *: its role does not allow it. That is no component "
+        "of the application, so nothing under `uses` would allow it.",
+        is_known=False,
     )
 
 
@@ -92,8 +94,24 @@ def test_a_call_that_the_cloud_made_for_a_function_says_what_for() -> None:
     denial = Denial(CALLER, "sqs:ReceiveMessage", "arn:aws:sqs:x", "to read its event source")
     assert word_denial(denial, name_components) == Worded(
         "reader was denied sqs:ReceiveMessage on arn:aws:sqs:x, needed to read its event source: "
-        "its role does not allow it."
+        "its role does not allow it. That is no component of the application, so nothing under "
+        "`uses` would allow it.",
+        is_known=False,
     )
+
+
+def test_a_name_that_is_only_like_a_components() -> None:
+    table = "arn:aws:dynamodb:eu-west-1:000000000000:table/notes"
+
+    def find(kind: str, name: str) -> str | None:
+        return {("function", "app-reader"): "reader", ("named", table): "notes"}.get((kind, name))
+
+    worded = word_denial(Denial(CALLER, "dynamodb:GetItem", table), find)
+    assert worded is not None
+    assert worded.link == MissingLink("reader", "notes", "read")
+    assert not worded.is_known
+    assert "component notes is deployed under another name" in worded.text
+    assert "add `notes: read` to the `uses` of reader in fairway.yml" in worded.text
 
 
 def test_denials_of_others_are_not_told() -> None:

@@ -55,6 +55,18 @@ def test_exhausted_range_falls_back_to_any_port(tmp_path: Path) -> None:
     assert book.assign("a") > 0
 
 
+def test_an_exhausted_range_is_told(tmp_path: Path) -> None:
+    told: list[str] = []
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        taken = listening.getsockname()[1]
+        book = open_book(tmp_path, {"FAIRWAY_PORTS": f"{taken}-{taken}"}, told.append)
+        port = book.assign("shop/Web")
+    assert told == [
+        f"Of the ports {taken} to {taken} none is free: shop/Web is served on {port}, and stays "
+        "there. FAIRWAY_PORTS=FIRST-LAST names another range for what is new."
+    ]
+
+
 def test_damaged_file_is_started_anew(tmp_path: Path) -> None:
     for damage in ("{", "[]", json.dumps({"a": "x", "b": 99999})):
         (tmp_path / "ports.json").write_text(damage)
