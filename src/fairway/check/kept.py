@@ -21,6 +21,7 @@ from pathlib import Path
 
 from fairway.check.lint_worker import read_matches
 from fairway.check.linter import Match
+from fairway.state import make_state_directory
 
 FORMAT = 1
 _MOST = 2_000
@@ -104,7 +105,7 @@ class KeptResults:
         whole = {"of": self._fingerprint, "sha256": _digest(body.encode()), "results": body}
         unfinished = self._path.parent / "tmp" / f"lint.{os.getpid()}"
         with suppress(OSError):  # a full or read-only disk: the next run takes its time
-            unfinished.parent.mkdir(parents=True, exist_ok=True)
+            make_state_directory(unfinished.parent)
             try:
                 unfinished.write_text(json.dumps(whole), encoding="utf-8")
                 unfinished.replace(self._path)

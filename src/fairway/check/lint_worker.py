@@ -25,11 +25,12 @@ _WORTH = 8
 """How many templates a process is begun for; loading cfn-lint takes as long as some of them."""
 _MOST = 8
 """Processes at most: each takes about 200 MiB."""
+_LAST_WORDS = 2_000  # bytes
 
 
-def count_workers(jobs: int, processors: int, worth: int = _WORTH) -> int:
-    """How many processes to share out jobs among. worth: jobs that one is begun for."""
-    return max(1, min(processors, _MOST, jobs // worth))
+def count_workers(jobs: int, processors: int) -> int:
+    """How many processes to share out jobs among."""
+    return max(1, min(processors, _MOST, jobs // _WORTH))
 
 
 def count_processors() -> int:
@@ -42,8 +43,8 @@ def count_processors() -> int:
 def lint_jobs(jobs: Sequence[Job], workers: int) -> Iterator[tuple[Match, ...]]:
     """What each job finds, in their order, as it comes. Raises LintFailed."""
     if workers < 2:
-        linter = Linter() if jobs else None
-        yield from (linter.lint(job) for job in jobs if linter)
+        linter = Linter()
+        yield from (linter.lint(job) for job in jobs)
         return
     idle: SimpleQueue[Worker] = SimpleQueue()
 
@@ -118,18 +119,26 @@ class Worker:
             raise self._explain_end()
         answer = json.loads(line)
         if "failed" in answer:
-            raise LintFailed(answer["failed"], hint=answer["hint"])
+            detail = answer["detail"] or self._find_last_words()
+            raise LintFailed(answer["failed"], hint=answer["hint"], detail=detail)
         return read_matches(answer["found"])
 
     def _explain_end(self) -> LintFailed:
         code = self._process.wait()
-        self._told.seek(0)
-        last = self._told.read().decode(errors="replace").strip().splitlines()[-5:]
         return LintFailed(
             f"a process with cfn-lint ended with code {code} before its work was done",
             hint=f"run it again; {WITHOUT}",
-            detail="\n".join(last),
+            detail=self._find_last_words(),
         )
+
+    def _find_last_words(self) -> str | None:
+        """What cfn-lint said before it gave up; None for nothing."""
+        file = self._told.fileno()
+        start = max(0, os.fstat(file).st_size - _LAST_WORDS)
+        # Without moving the place at which the process writes on, which is the same.
+        said = os.pread(file, _LAST_WORDS, start).decode(errors="replace")
+        last = said.strip().splitlines()[-5:]
+        return "\n".join(last) or None
 
 
 def read_matches(found: Sequence[Sequence[object]]) -> tuple[Match, ...]:
@@ -168,13 +177,12 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever else is printed is no answer
     sys.stdin.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
-    linter: Linter | None = None
+    linter = Linter()
     for line in sys.stdin:
         try:
-            linter = linter or Linter()
             found = [astuple(match) for match in linter.lint(Job(*json.loads(line)))]
             answer: dict[str, object] = {"found": found}
         except FairwayError as error:
-            answer = {"failed": error.summary, "hint": error.hint}
+            answer = {"failed": error.summary, "hint": error.hint, "detail": error.detail}
         answers.write(json.dumps(answer) + "\n")
         answers.flush()

@@ -14,6 +14,7 @@ from fairway.apply.store import Store, find_store
 from fairway.aws import Aws
 from fairway.define import App
 from fairway.errors import FairwayError
+from fairway.plan import Plan
 
 _AT_ONCE = 8  # objects read side by side
 
@@ -63,27 +64,24 @@ def find_killed(history: History) -> frozenset[int]:
     return frozenset(running)
 
 
-def may_go_back(history: History, plan: Callable[[], object]) -> bool:
-    """Whether a rollback would find a release to go back to.
+def may_go_back(history: History, plan: Callable[[], Plan]) -> bool:
+    """Whether a rollback would find a release to go back to, and change something.
 
-    plan: makes the plan of one, and raises FairwayError where there is none. It is asked only
-    where the releases that were read do not tell: before a lone good one may be others, and after
-    one that failed or was killed something may be left, or nothing.
+    plan: makes the plan of one, and raises FairwayError where there is none. It is asked unless
+    the releases that were read say that there can be none: two good ones may be the same, with a
+    removal between, and what an earlier one was made of may not be kept any more.
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
     if history.lock is not None and is_alive(history.lock.lock.holder):
         return False  # refused until that is done
     good = [release.is_good for release in history.releases]
-    if sum(good) > 1:
-        return True
     if not history.more and not any(good[1:]):
         return False
     try:
-        plan()
+        return not plan().is_empty
     except (FairwayError, ClientError, BotoCoreError):  # also who may read, but not plan
         return False
-    return True
 
 
 def find_current(releases: Sequence[Release]) -> int | None:

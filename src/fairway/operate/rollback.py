@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -55,9 +55,9 @@ def plan_rollback(
     going = GoingBack(store, app, aws, observed, with_data)
     release, plan = going.choose(number)
     if not with_data:
-        _tell_changed_data(release, going.find_latest(release), report)
-    if not observed.keys() - {ARTIFACTS_STACK}:
-        report(Notice(going.explain_removed(release)))
+        _tell_changed_data(release, going.find_latest(release), observed, report)
+    if notice := going.explain_missing(release):
+        report(Notice(notice))
     plan = replace(plan, kept_tables=tuple(_find_kept(aws, release, observed)))
     definition = store.read(f"definitions/{release.definition}.yml") if release.definition else None
     return plan, replace(
@@ -134,17 +134,24 @@ class GoingBack:
             find_prefix_list=lambda service: find_prefix_list(self.aws, service),
         )
 
-    def explain_removed(self, release: Release) -> str:
-        """What going back means where nothing of the application is there any more."""
-        last = read_release(
-            self.store, self.app.name, self.app.environment, self._find_last_number()
-        )
-        by = f": release {last.number} removed it" if last and last.kind == "destroy" else ""
-        return (
-            f"{self.app.name} is not deployed in {self.app.environment}{by}. All of release "
-            f"{release.number} is made anew as it was, with no data in it; "
-            "`fairway apply` makes what the file says now"
-        )
+    def explain_missing(self, release: Release) -> str | None:
+        """What going back means where what holds the release's data is not there any more."""
+        there = self.observed.keys() - {ARTIFACTS_STACK}
+        gone = [n for n, r in release.stacks.items() if r.layer == "data" and n not in there]
+        if not there:
+            last = read_release(
+                self.store, self.app.name, self.app.environment, self._find_last_number()
+            )
+            by = f": release {last.number} removed it" if last and last.kind == "destroy" else ""
+            what = f"{self.app.name} is not deployed in {self.app.environment}{by}"
+            made = f"All of release {release.number} is made anew as it was, with no data in it"
+        elif gone:
+            names = ", ".join(gone)
+            what = f"what release {release.number} kept data in is not there any more: {names}"
+            made = "It is made anew as it was, with no data in it"
+        else:
+            return None
+        return f"{what}. {made}; `fairway apply` makes what the file says now"
 
     def _read_good(self) -> Iterator[Release]:
         return read_good(self.store, self.app.name, self.app.environment)
@@ -215,11 +222,14 @@ def _check_outputs(templates: list[StackTemplate], release: Release) -> None:
                 )
 
 
-def _tell_changed_data(release: Release, latest: Release, report: Report) -> None:
+def _tell_changed_data(
+    release: Release, latest: Release, observed: Collection[str], report: Report
+) -> None:
     """The release's code meets the data of today: say where that is not what it was made for."""
     for name, record in release.stacks.items():
         now = latest.stacks.get(name)
-        if record.layer == "data" and now is not None and now.digest != record.digest:
+        changed = now is not None and now.digest != record.digest
+        if record.layer == "data" and changed and name in observed:
             report(
                 Notice(
                     f"{name} stays as it is now, and was otherwise in release {release.number}: "

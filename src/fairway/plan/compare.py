@@ -15,6 +15,19 @@ from fairway.plan.schemas import Pointer, replaces, replaces_always
 
 _MISSING = object()
 _KEPT = ("Retain", "RetainExceptOnCreate")
+# What a change set tells of beside properties ("ResourceChange", Scope), and the condition under
+# which a resource is there at all. A change of Metadata alone does not touch the resource, but is
+# an update of the stack, without which who reads it there, as cfn-init does, would not see it.
+# DependsOn is the order of later operations: CloudFormation makes no update of it alone, so it goes
+# with the next.
+_ATTRIBUTES = (
+    "Condition",
+    "CreationPolicy",
+    "DeletionPolicy",
+    "Metadata",
+    "UpdatePolicy",
+    "UpdateReplacePolicy",
+)
 AFTER_APPLY = Unknown("apply")
 
 
@@ -180,9 +193,9 @@ def _compare_properties(
         for path, before, after in diff_values(_properties(old), _properties(new))
     ]
     attributes = [
-        PropertyChange(name, old.get(name), new.get(name))
-        for name in ("DeletionPolicy", "UpdateReplacePolicy")
-        if old.get(name) != new.get(name)
+        PropertyChange(".".join(path), before, after)
+        for name in _ATTRIBUTES
+        for path, before, after in diff_values(old.get(name), new.get(name), (name,))
     ]
     return differences + attributes
 

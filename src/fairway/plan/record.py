@@ -15,6 +15,7 @@ from typing import Any
 
 from fairway.errors import FairwayError
 from fairway.plan.model import ObservedStack
+from fairway.state import make_state_directory
 
 FORMAT = 1
 KEPT = 10  # files; only the last is compared with
@@ -29,7 +30,8 @@ _LEFT = {
 class ReleaseRecord:
     """What stood after a release: every stack of the application, by name.
 
-    number: the release's. made: when it was begun, as text. outcome: as the release has it.
+    number: the release's. made: when it was begun, as text. outcome, kind: as the release has
+    them.
     moving: stacks that CloudFormation was still at. unended: when an apply was begun after it of
     whose end nothing is known here; number is 0 when nothing but that is known.
     """
@@ -43,6 +45,7 @@ class ReleaseRecord:
     outcome: str = "succeeded"
     moving: tuple[str, ...] = ()
     unended: str = ""
+    kind: str = "apply"
 
     def __str__(self) -> str:
         if not self.number:
@@ -61,7 +64,7 @@ def mark_begun(directory: Path, when: str) -> bool:
 
     directory: as of write_record, which removes the note. when: the time as text.
     """
-    directory.mkdir(parents=True, exist_ok=True)
+    make_state_directory(directory)
     mark = directory / _MARK
     fresh = not mark.exists()
     mark.write_text(when)
@@ -78,7 +81,7 @@ def write_record(directory: Path, record: ReleaseRecord) -> Path:
 
     directory: `.fairway/releases/<environment>`; made when it is not there.
     """
-    directory.mkdir(parents=True, exist_ok=True)
+    make_state_directory(directory)
     file = directory / f"{record.number:06d}.json"
     content = {
         "fairway_release": FORMAT,
@@ -88,6 +91,7 @@ def write_record(directory: Path, record: ReleaseRecord) -> Path:
         "region": record.region,
         "made": record.made,
         "outcome": record.outcome,
+        "kind": record.kind,
         "moving": list(record.moving),
         "stacks": {name: _to_plain(stack) for name, stack in record.stacks.items()},
     }
@@ -126,6 +130,7 @@ def _read_record(file: Path) -> ReleaseRecord:
             stacks=stacks,
             outcome=content.get("outcome", "succeeded"),
             moving=tuple(content.get("moving", ())),
+            kind=content.get("kind", "apply"),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise FairwayError(

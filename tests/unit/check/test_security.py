@@ -13,7 +13,7 @@ from fairway.bundle.resolve import Finished
 from fairway.check import check_definition
 from fairway.check.accepted import RULES
 from fairway.check.policies import check_policies
-from fairway.check.scanner import ScanFailed, scan_templates
+from fairway.check.scanner import ScanFailed
 from fairway.check.security import SecurityReport, check_security
 from fairway.cli.render.sarif import make_sarif
 from fairway.compile import compile_app
@@ -191,31 +191,3 @@ def test_sarif_names_rules_places_and_suppressions() -> None:
     assert by_rule["checkov-CKV_AWS_2"]["suppressions"] == [
         {"kind": "inSource", "status": "accepted", "justification": "there is no domain yet"}
     ]
-
-
-def test_many_environments_are_scanned_side_by_side_and_told_as_one_by_one() -> None:
-    """Each run is given other environments, and none is left out or told twice."""
-
-    class Together:
-        """Answers for the files of each run: a failure for each, in the order that it has them."""
-
-        def __init__(self) -> None:
-            self.runs: list[list[str]] = []
-
-        def __call__(self, arguments: Sequence[str], directory: Path) -> Finished:
-            files = sorted(str(f.relative_to(directory)) for f in directory.rglob("*.json"))
-            self.runs.append(files)
-            checkov = Checkov(*(("CKV_AWS_18", file, "AWS::S3::Bucket.Bucket") for file in files))
-            return checkov(arguments, directory)
-
-    app = read(TEXT)
-    compiled = {f"s{number} in poc": compile_app(app) for number in range(40)}
-    one, many = Together(), Together()
-    alone = scan_templates(compiled, one, processors=1)
-    shared = scan_templates(compiled, many, processors=2)
-    assert (len(one.runs), len(many.runs)) == (1, 2)
-    assert sorted(file for run in many.runs for file in run) == one.runs[0]
-    for name in compiled:
-        found = [[f for f in scan.failed if f.environment == name] for scan in (alone, shared)]
-        assert found[0] == found[1] != []
-    assert shared.passed.keys() == alone.passed.keys() == compiled.keys()

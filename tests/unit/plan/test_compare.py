@@ -73,6 +73,26 @@ def test_lists_of_other_length_tell_what_left_and_came(
     assert [(a, b) for _, a, b in diff_values(old, new)] == differences
 
 
+@pytest.mark.parametrize(
+    ("attribute", "old", "new", "action"),
+    [
+        ("Condition", "IsProd", "IsPoc", Action.UPDATE),
+        ("Condition", None, "IsProd", Action.UPDATE),
+        ("UpdatePolicy", {"A": {"Pause": "PT1M"}}, {"A": {"Pause": "PT2M"}}, Action.UPDATE),
+        ("CreationPolicy", None, {"ResourceSignal": {"Count": 1}}, Action.UPDATE),
+        ("Metadata", {"Text": "one"}, {"Text": "two"}, Action.UPDATE),
+        ("DeletionPolicy", "Retain", None, Action.UPDATE),
+        ("DependsOn", "B", ["B", "C"], Action.NONE),
+    ],
+)
+def test_what_stands_beside_properties_is_compared(
+    attribute: str, old: Any, new: Any, action: Action
+) -> None:
+    before, after = ({**topic(), attribute: value} if value else topic() for value in (old, new))
+    assert compare({"T": before}, {"T": after}) == {"T": action}
+    assert compare({"T": after}, {"T": after}) == {"T": Action.NONE}
+
+
 def test_parameters_are_filled_in_at_any_depth() -> None:
     value = {"a": [{"Ref": "P"}, {"Ref": "Other"}]}
     assert fill_parameters(value, {"P": "1"}) == {"a": ["1", {"Ref": "Other"}]}
