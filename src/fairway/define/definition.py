@@ -256,7 +256,9 @@ def _apply_overlay(tree: source.Mapping, environment: str) -> source.Mapping:
 def _check_file(tree: source.Mapping) -> list[tuple[source.Path_, Diagnostic]]:
     """What is wrong outside of components, each with the path that it is about."""
     found: list[tuple[source.Path_, Diagnostic]] = []
-    if not {"components", "services"} & tree.entries.keys():
+    unknown = [key for key in tree.entries if key not in File.model_fields]
+    meant = {nearest(key, File.model_fields) for key in unknown}  # which will be told
+    if not {"components", "services"} & {*tree.entries, *meant}:
         missing = Diagnostic(
             "missing-key", "'components' is missing", tree.place, "add `components:`"
         )

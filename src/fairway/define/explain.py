@@ -69,6 +69,8 @@ def explain_error(
     # An entry of a list has no name of its own.
     key = next((step for step in reversed(path) if isinstance(step, str)), "")
     code, context = detail["type"], detail.get("ctx", {})
+    if code == "dict_type" and key == "uses" and isinstance(detail["input"], list):
+        return _explain_listed_links(tree, path, subject, detail["input"])
     of_key = code == "extra_forbidden" or "[key]" in detail["loc"]
     place = source.find_place(tree, path, of_key=of_key)
     if code.startswith("fairway-"):
@@ -85,6 +87,26 @@ def explain_error(
         return explain(finding)
     summary = finding.say(f"cannot be {show(finding.value)}: {detail['msg'].lower()}")
     return Diagnostic("bad-value", summary, place, "see the reference of the file")
+
+
+def _explain_listed_links(
+    tree: source.Mapping, path: source.Path_, subject: str, listed: list[Any]
+) -> Diagnostic:
+    """Components that are only named: what a link allows is never a default."""
+    parts = source.to_plain(tree).get("components")
+    kinds = parts if isinstance(parts, dict) else {}
+    links = [f"{name}: {_show_access(kinds.get(name))}" for name in map(str, listed)]
+    return Diagnostic(
+        "wrong-type",
+        f"'uses'{subject} must say for each component what it may do there",
+        source.find_place(tree, path),
+        f"write `uses: {{{', '.join(links)}}}`" if links else "write `uses: {rows: read-write}`",
+    )
+
+
+def _show_access(component: Any) -> str:
+    is_function = isinstance(component, dict) and component.get("type") == "function"
+    return "invoke" if is_function else "read-write"
 
 
 def _explain_choice(finding: _Finding) -> Diagnostic:
@@ -137,7 +159,6 @@ _LIMITS = {
 _PATTERN_HINTS = {
     "handler": "write `module.function`, like `app.handler` for `def handler` in app.py",
     "health_check": "write a path that starts with a slash, like /health",
-    "region": "write a region's code, like eu-west-1",
     "scopes": "write each scope as an entry of its own, without spaces",
     "certificate": "write the ARN of a certificate in AWS Certificate Manager",
     "vpc": "write the id of a VPC, like vpc-0a1b2c3d",

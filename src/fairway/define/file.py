@@ -17,11 +17,11 @@ from fairway.define.values import (
     Milliseconds,
     MonthlyCount,
     Name,
+    Region,
     ServicePattern,
     refuse,
 )
 
-REGION = r"^[a-z]{2}(-[a-z]+)+-\d$"
 # "IAM identifiers": role names and paths.
 RoleArn = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+$")]
 SubnetId = Annotated[str, Field(pattern=r"^subnet-[0-9a-f]+$")]
@@ -89,9 +89,7 @@ class Environment(Spec):
     role: RoleArn | None = Field(
         None, description="ARN of the role to work as there, taken on with the credentials at hand."
     )
-    region: str | None = Field(
-        None, description="Region, when not the application's.", pattern=REGION
-    )
+    region: Region | None = Field(None, description="Region, when not the application's.")
     approve: bool = Field(
         False,
         description="Apply only a plan whose digest was consented to, by `--approve` or "
@@ -136,11 +134,7 @@ class File(Spec):
         # "Tag your Amazon EC2 resources", tag restrictions.
         pattern=r"^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$",
     )
-    region: str = Field(
-        "us-east-1",
-        description="AWS region.",
-        pattern=REGION,
-    )
+    region: Region = Field("us-east-1", description="AWS region.")
     services: list[ServicePattern] = Field(
         default_factory=no_items,
         description="Folders with a fairway.yml of their own, in a root: a name or `*` for each "

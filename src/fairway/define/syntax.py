@@ -33,7 +33,44 @@ def explain_yaml_error(error: yaml.YAMLError, file: Path, text: str) -> Diagnost
         return Diagnostic(
             "tab", "a tab is used to indent", Place(file, place.line, tab), "indent with spaces"
         )
+    if "mapping values are not allowed" in str(getattr(error, "problem", "")):
+        return _explain_second_value(place, text.splitlines())
     return _explain_syntax(error, file, place)
+
+
+def _explain_second_value(place: Place, lines: list[str]) -> Diagnostic:
+    """A key where there is a value already: its own line's, or that of the line above."""
+    line = lines[place.line - 1]
+    key = line[: place.column - 1]
+    if ": " in key:
+        return Diagnostic(
+            "yaml-syntax",
+            "a second key and colon on one line",
+            place,
+            "put the value in quotes, or the second key on a line of its own",
+        )
+    indent = _measure_indent(line)
+    shallower = (n for n in range(place.line - 1, 0, -1) if _stands_left(lines[n - 1], indent))
+    above = next(shallower, None)
+    if above is None:
+        return Diagnostic("yaml-syntax", "a key follows text", place, "write `key: value`")
+    spaces = _measure_indent(lines[above - 1])
+    return Diagnostic(
+        "yaml-syntax",
+        f"this is indented further than line {above}, which has a value already",
+        Place(place.file, place.line, indent + 1),
+        f"indent it like line {above}, by {spaces} space{'s' if spaces != 1 else ''}"
+        if spaces
+        else f"do not indent it, like line {above}",
+    )
+
+
+def _measure_indent(line: str) -> int:
+    return len(line) - len(line.lstrip(" "))
+
+
+def _stands_left(line: str, indent: int) -> bool:
+    return line.strip()[:1] not in ("", "#") and _measure_indent(line) < indent
 
 
 def _explain_syntax(error: yaml.YAMLError, file: Path, place: Place) -> Diagnostic:

@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from fairway.define.regions import REGIONS, SHAPE, is_region
+
 _SIZE = re.compile(r"(\d+)\s*(MB|GB)\Z")
 _DURATION = re.compile(r"(\d+)\s*(s|m|h|d)\Z")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -119,6 +121,19 @@ def _read_account(value: Any) -> str:
     if not isinstance(value, str) or not re.fullmatch(r"\d{12}", value):
         raise refuse("bad-account", f"{_shown(value)} is not an AWS account", "write its 12 digits")
     return value
+
+
+def _read_region(value: Any) -> str:
+    if isinstance(value, str) and is_region(value):
+        return value
+    import difflib  # only where something is wrong
+
+    near = difflib.get_close_matches(value, REGIONS, n=1) if isinstance(value, str) else []
+    raise refuse(
+        "bad-region",
+        f"{_shown(value)} is not a region of AWS",
+        f"did you mean '{near[0]}'?" if near else "write a region's code, like eu-west-1",
+    )
 
 
 def _read_route(value: Any) -> str:
@@ -231,6 +246,7 @@ OneOrMore = Annotated[
 ]
 Cidr = Annotated[str, BeforeValidator(_read_cidr), _schema(r"^[0-9./]+$", "10.0.0.0/16")]
 Account = Annotated[str, BeforeValidator(_read_account), _schema(r"^\d{12}$", "123456789012")]
+Region = Annotated[str, BeforeValidator(_read_region), _schema(SHAPE, "eu-west-1")]
 RouteKey = Annotated[str, BeforeValidator(_read_route), _schema(r"^[A-Z]+ /\S*$", "GET /users")]
 VariableName = Annotated[
     str, BeforeValidator(_read_variable), _schema(r"^[A-Za-z][A-Za-z0-9_]+$", "PAGE_SIZE")
