@@ -71,8 +71,10 @@ ERROR_CODES = {
     "lint-failed": "cfn-lint could not be run.",
     "scan-failed": "checkov could not be run.",
     "cloud-unavailable": "The local cloud does not run, or did not start.",
+    "destroyed-elsewhere": "Others removed what `up` served.",
     "missing-credentials": "There are no credentials for AWS, or they are no longer good.",
-    "interrupted": "Ctrl-C, or a signal that means the same.",
+    "interrupted": "Ctrl-C; while a change is being carried out, SIGTERM or SIGHUP too. "
+    "At other times these end the command as they end any, without a word.",
     "bug": "A bug in Fairway; `detail` names the file with the traceback.",
 }
 ARGUMENTS = {

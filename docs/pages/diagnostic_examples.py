@@ -100,6 +100,10 @@ EXAMPLES = {
         "The network's addresses are not a network of /16 to /24.",
         _parts(API, top="network: {cidr: 10.0.0.1/16}\n"),
     ),
+    "bad-region": Example(
+        "A region's code is none of AWS's; one that is new in an area that AWS is in is taken.",
+        _parts(API, top="region: eu-wst-1\n"),
+    ),
     "bad-role": Example(
         "An environment is reached by a role of another account than its own.",
         _parts(

@@ -13,6 +13,7 @@ COMPLETE = Path(__file__).parents[1] / "reference" / "complete.yml"
 # The small languages of define/values.py, known by the example in their JSON Schema.
 WORDS = {
     "512MB": "size",
+    "eu-west-1": "code of a region",
     "30s": "duration",
     "api": "name",
     "services/*": "folder",

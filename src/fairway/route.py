@@ -37,6 +37,7 @@ from fairway.plan.record import (
     read_last_record,
     write_record,
 )
+from fairway.state import STATE_DIRECTORY
 
 if TYPE_CHECKING:
     from threading import Event
@@ -46,8 +47,6 @@ if TYPE_CHECKING:
     from fairway.plan.observe import Survey
 
     Ended = Callable[[Release], None]
-
-STATE_DIRECTORY = ".fairway"
 
 # What a target runs code on, for a Lambda runtime and an architecture that the file names.
 ChoosePlatform = Callable[[str, str], Platform]
@@ -200,6 +199,7 @@ def record_release(app: App, aws: Aws, release: Release) -> None:
         stacks,
         release.outcome,
         moving,
+        kind=release.kind,
     )
     write_record(_locate_records(app), record)
 

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,8 +24,9 @@ from fairway.define import (
 )
 from fairway.define.spec import KINDS
 from fairway.operate.logs import list_logging
-from fairway.plan.record import ReleaseRecord, write_record
-from fairway.route import STATE_DIRECTORY
+from fairway.plan import ObservedStack
+from fairway.plan.record import ReleaseRecord, read_last_record, write_record
+from fairway.state import STATE_DIRECTORY
 
 FAIRWAY = Path(sys.executable).with_name("fairway")
 APPLICATION = """app: shop
@@ -144,6 +146,29 @@ def test_releases_made_from_here(root: Path) -> None:
     assert complete(users, "fairway promote prod poc --release ") == ["10", "9", "8"]
     assert complete(root, "fairway history --service orders ") == ["3"]
     assert complete(users, "fairway history ") == []
+
+
+def test_what_cannot_be_gone_back_to_is_only_history(root: Path) -> None:
+    """A removal, and what did not come to a good end; records of old say neither."""
+    stack = ObservedStack("s", "CREATE_COMPLETE", {"Resources": {"A": {"kind": "destroy"}}},
+                          {}, {}, {})  # fmt: skip
+    app = ReleaseRecord(1, "shop-users", "prod", "eu-west-1", "today", {"s": stack})
+    folder = root / STATE_DIRECTORY / "releases" / "users" / "prod"
+    write_record(folder, app)
+    moving = tuple(f"shop-users-prod-{number}" for number in range(9))
+    write_record(folder, replace(app, number=2, outcome="failed", moving=moving))
+    write_record(folder, replace(app, number=3, outcome="interrupted"))
+    write_record(folder, replace(app, number=4, kind="destroy"))
+    write_record(folder, replace(app, number=5, kind="rollback"))
+    assert read_last_record(folder) == replace(app, number=5, kind="rollback")
+    old = json.loads((folder / "000001.json").read_bytes())
+    del old["kind"], old["outcome"]
+    (folder / "000006.json").write_text(json.dumps({**old, "number": 6}, indent=1, sort_keys=True))
+    assert read_last_record(folder) == replace(app, number=6)
+    users = root / "services" / "users"
+    assert complete(users, "fairway rollback -e prod ") == ["6", "5", "1"]
+    assert complete(users, "fairway promote prod poc --release ") == ["6", "5", "1"]
+    assert complete(users, "fairway history -e prod ") == ["6", "5", "4", "3", "2", "1"]
 
 
 BROKEN = [

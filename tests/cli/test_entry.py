@@ -73,3 +73,25 @@ def test_a_place_that_the_user_named_counts(tmp_path: Path) -> None:
     source, named = copy_source(tmp_path / "source"), str(tmp_path / "named")
     chosen = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPYCACHEPREFIX": named}
     assert ask(source, tmp_path / "cache", **chosen) == (named, True)
+
+
+def test_without_a_home_nothing_is_kept_and_nothing_breaks(tmp_path: Path) -> None:
+    """As for a number without a name in a container, which has no HOME either."""
+    source = copy_source(tmp_path / "source")
+    homeless = {"HOME": "~", "XDG_CACHE_HOME": "", "PYTHONDONTWRITEBYTECODE": "1"}
+    assert ask(source, tmp_path, **homeless) == (None, True)
+    (tmp_path / "fairway.yml").write_text(
+        "app: shop\nregion: eu-west-1\nenvironments: {poc: {}}\n"
+        "components: {rows: {type: table, partition_key: id}}\n"
+    )
+    for line in ("--version", "check --fast", "check", "plan -e poc"):
+        done = subprocess.run(
+            [sys.executable, "-c", "from fairway.cli.entry import main; main()", *line.split()],
+            env={"PATH": os.environ["PATH"], "HOME": "~"}, cwd=tmp_path,
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert "Traceback" not in done.stderr
+        assert "bug in Fairway" not in done.stderr
+        assert done.returncode == (line == "check"), done.stderr
+    assert not (tmp_path / "~").exists()
+    assert not (tmp_path / ".fairway" / "cache" / "lint.json").exists()

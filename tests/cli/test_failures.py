@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -161,6 +162,44 @@ def test_a_reader_that_is_gone_gets_the_exit_code(application: Path) -> None:
         os.close(writing)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == "error: 1 problem found"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+@pytest.mark.parametrize("line", ["plan --json", "plan --json -e nope"])
+def test_a_full_disk_gets_one_line_and_the_exit_code(application: Path, line: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [FAIRWAY, *line.split()], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert done.returncode == 1
+    assert re.match("error: . problems? found", done.stderr.splitlines()[-1])
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_what_cannot_be_printed_is_told_in_one_line(application: Path) -> None:
+    """Not the failure itself this time, but what came of a command that went well."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [FAIRWAY, "history", "--json", "--help"], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert done.returncode == 3
+    (line,) = done.stderr.splitlines()
+    assert "No space left on device" in line
+
+
+@pytest.mark.parametrize("line", ["plan --json -e nope", "plan --json --nope"])
+def test_words_that_nobody_reads_leave_the_document(application: Path, line: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(
+            [FAIRWAY, *line.split()], stdout=subprocess.PIPE, stderr=writing, text=True
+        )
+    finally:
+        os.close(writing)
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["error"]["exit_code"] == 1
 
 
 def test_json_is_asked_for_before_the_end_of_options() -> None:

@@ -44,3 +44,21 @@ def test_a_wrong_range_is_named(write_app: Callable[[str, str], Application]) ->
     assert "FAIRWAY_PORTS is '9000', which is no range of ports" in done.stderr
     assert "FAIRWAY_PORTS=9000-9099" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_wrong_range_is_named_beside_a_running_cloud(
+    write_app: Callable[[str, str], Application],
+) -> None:
+    app = write_app(DEFINITION, SOURCE)
+    app.apply()
+    done = subprocess.run(
+        [str(FAIRWAY), "up", "--detach", "-C", str(app.directory)],
+        env={**os.environ, "FAIRWAY_PORTS": "abc"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    assert done.returncode == 1
+    assert "FAIRWAY_PORTS is 'abc', which is no range of ports" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -115,7 +115,7 @@ def test_new_route_is_served(up: tuple[Application, Running]) -> None:
 def test_loss_of_data_is_not_done_in_passing(up: tuple[Application, Running]) -> None:
     app, process = up
     app.replace("    sort_key: timeStamp", "    sort_key: other")
-    process.wait_for("fairway.yml now removes or replaces Entries")
+    process.wait_for("fairway.yml now replaces `entries` (line ")
     app.replace("    sort_key: other", "    sort_key: timeStamp")
     app.replace("memory: 128MB", "memory: 192MB")
     process.wait_for("reloaded fairway.yml", times=2)

@@ -23,6 +23,7 @@ from typing import BinaryIO
 
 from fairway.errors import BundleFailed
 from fairway.events import Notice, Report
+from fairway.state import make_state_directory
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ def hold_store(cache: Path, report: Report) -> Iterator[Store]:
     store = Store(cache)
     try:
         for name in ("archives", "layers", "sources", "tmp"):
-            (cache / name).mkdir(parents=True, exist_ok=True)
+            make_state_directory(cache / name)
         lock = (cache / "lock").open("ab")
     except OSError as error:
         raise explain_write_error(cache, error) from error

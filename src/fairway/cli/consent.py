@@ -173,11 +173,12 @@ def gather_consent(app: App, plan: Plan, aws: Aws, given: Given) -> Consent:
     return Consent(frozenset(named), given.try_restore)
 
 
-def require_known(app: App, plan: Plan, aws: Aws, given: Given) -> None:
+def require_known(app: App, plan: Plan, aws: Aws, given: Given, whose: str = "") -> None:
     """Raise FairwayError for a name that was given and that nothing here has.
 
     What a recent release changed may be gone already: the command of an apply that was
-    interrupted is run again as it was, and so is a pipeline's.
+    interrupted is run again as it was, and so is a pipeline's. whose: what stands before its names
+    on the command line, `SERVICE/` where that is about many.
     """
     asked = [("replace", name) for name in given.replace]
     asked += [("delete", name) for name in given.delete]
@@ -192,11 +193,12 @@ def require_known(app: App, plan: Plan, aws: Aws, given: Given) -> None:
     for verb, name in asked:
         if name not in known | gone:
             near = nearest(name, known)
+            there = name_some([whose + one for one in told]) or "no names"
             raise FairwayError(
                 f"{app.name} has no '{name}' to {verb} in {app.environment}; nothing was changed",
-                hint=f"did you mean '{near}'?"
+                hint=f"did you mean '{whose}{near}'?"
                 if near
-                else f"leave it out; there are {name_some(list(told)) or 'no names'}",
+                else f"leave it out; there are {there}",
             )
 
 

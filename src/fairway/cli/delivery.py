@@ -62,10 +62,13 @@ def stopped_when_abandoned(app: App, target: Target) -> Iterator[None]:
         raise
 
 
-def refuse_unknown_names(proposal: Proposal, given: Given) -> None:
-    """Raise FairwayError for names that were given in vain, also where there is nothing to do."""
+def refuse_unknown_names(proposal: Proposal, given: Given, whose: str = "") -> None:
+    """Raise FairwayError for names that were given in vain, also where there is nothing to do.
+
+    whose: as of require_known.
+    """
     with stopped_when_abandoned(proposal.app, proposal.target):
-        require_known(proposal.app, proposal.plan, proposal.target.require_aws(), given)
+        require_known(proposal.app, proposal.plan, proposal.target.require_aws(), given, whose)
 
 
 @dataclass(frozen=True)

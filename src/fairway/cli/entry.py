@@ -26,7 +26,7 @@ def main() -> None:
     run_command_line()
 
 
-def keep_compiled_modules(cache: Path, telling: Collection[str] = _TELLING) -> None:
+def keep_compiled_modules(cache: Path | None, telling: Collection[str] = _TELLING) -> None:
     """Keep compiled modules in a folder of our own where Python would keep none.
 
     That is so under PYTHONDONTWRITEBYTECODE and where the packages are read-only. To compile
@@ -34,10 +34,12 @@ def keep_compiled_modules(cache: Path, telling: Collection[str] = _TELLING) -> N
     Nothing changes where compiled modules lie beside their sources, as pip leaves them, or
     will; nor where PYTHONPYCACHEPREFIX names another place. A few that lie there, because
     something ran without the variable, are no use for the rest. telling: modules that are
-    looked at.
+    looked at. cache: None keeps nothing.
     """
     is_kept = not sys.dont_write_bytecode and os.access(__file__, os.W_OK)
-    if sys.pycache_prefix is not None or is_kept or all(map(_is_compiled, telling)):
+    if cache is None or sys.pycache_prefix is not None or is_kept:
+        return
+    if all(map(_is_compiled, telling)):
         return
     sys.pycache_prefix = str(cache)
     sys.dont_write_bytecode = False
@@ -49,8 +51,14 @@ def _is_compiled(module: str) -> bool:
     return spec is not None and bool(spec.cached) and Path(spec.cached or "").is_file()
 
 
-def find_cache() -> Path:
-    """The folder for it in the user's cache ("XDG Base Directory Specification")."""
+def find_cache() -> Path | None:
+    """The folder for it in the user's cache ("XDG Base Directory Specification").
+
+    None for a user without a home, as an unnamed one in a container.
+    """
     named = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    caches = named if named.is_absolute() else Path("~/.cache").expanduser()
+    try:
+        caches = named if named.is_absolute() else Path("~/.cache").expanduser()
+    except RuntimeError:
+        return None
     return caches / "fairway" / "bytecode"

@@ -5,12 +5,15 @@ Both are made from one value, whatever was raised. docs/reference/commands.md ha
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
@@ -66,6 +69,20 @@ def find_output() -> Output:
     return (context.find_object(Output) if context else None) or Output()
 
 
+def leave_reader(stream: IO[str]) -> None:
+    """Nothing more is written to a stream, not even what is still held back."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+@contextmanager
+def _saying() -> Iterator[None]:
+    """Words on stderr; where nobody can be told them, a program is told all the same."""
+    try:
+        yield
+    except OSError:
+        leave_reader(sys.stderr)
+
+
 def tell_failure(error: BaseException) -> Failure:
     """Say on stderr what was raised; the same as a value. A traceback goes to a file."""
     match error:
@@ -75,7 +92,8 @@ def tell_failure(error: BaseException) -> Failure:
             return _tell_refusal(error)
         case KeyboardInterrupt() | click.Abort():
             told = str(error) if isinstance(error, click.Abort) else ""
-            click.echo(f"\n{told or 'interrupted'}", err=True)
+            with _saying():
+                click.echo(f"\n{told or 'interrupted'}", err=True)
             return Failure("interrupted", told or "interrupted", EXIT_INTERRUPTED)
     # Errors that a service's model names are made from these, in a module of their own.
     if any(base.__module__ in _NO_ANSWER for base in type(error).__mro__):
@@ -104,7 +122,8 @@ def print_failure(failure: Failure, done: Mapping[str, Any]) -> None:
 def _tell_error(error: FairwayError) -> Failure:
     from fairway.cli.render.human import show_error
 
-    show_error(error)
+    with _saying():
+        show_error(error)
     findings = error.diagnostics if isinstance(error, InvalidApplication) else ()
     return Failure(
         error.code, error.summary, error.exit_code, error.hint, error.detail, tuple(findings)
@@ -113,8 +132,6 @@ def _tell_error(error: FairwayError) -> Failure:
 
 def _tell_refusal(error: click.ClickException) -> Failure:
     """A command line that cannot be understood: how it is used, and what is wrong with it."""
-    from fairway.cli.render.human import say
-
     context = error.ctx if isinstance(error, click.UsageError) else None
     failure = Failure(
         "usage",
@@ -122,28 +139,36 @@ def _tell_refusal(error: click.ClickException) -> Failure:
         EXIT_USER_ERROR,
         f"try `{context.command_path} --help`" if context else None,
     )
+    with _saying():
+        _show_refusal(error, failure.summary, context)
+    return failure
+
+
+def _show_refusal(error: click.ClickException, summary: str, context: click.Context | None) -> None:
+    from fairway.cli.render.human import say
+
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         error.show()
-        return failure
+        return
     if context is not None:
         say(context.get_usage(), err=True)
         say(f"Try '{context.command_path} --help' for help.\n", err=True)
-    say(f"error: {failure.summary}", err=True, fg="red")
-    return failure
+    say(f"error: {summary}", err=True, fg="red")
 
 
 def _tell_bug(error: BaseException) -> Failure:
     """One line on the screen, the traceback in a file."""
     import traceback
 
-    directory = Path(".fairway") if Path(".fairway").is_dir() else Path.home() / ".fairway"
     try:
+        directory = Path(".fairway") if Path(".fairway").is_dir() else Path.home() / ".fairway"
         directory.mkdir(mode=0o700, exist_ok=True)
         file = directory / f"bug-{datetime.now():%Y%m%d-%H%M%S}.log"
         file.write_text("".join(traceback.format_exception(error)))
         where = f"details in {file}"
-    except OSError:
+    except (OSError, RuntimeError):  # no room, or no home
         where = None
     summary = f"this is a bug in Fairway: {type(error).__name__}: {error}"
-    click.echo(f"error: {summary}{f'; {where}' if where else ''}", err=True)
+    with _saying():
+        click.echo(f"error: {summary}{f'; {where}' if where else ''}", err=True)
     return Failure("bug", summary, EXIT_BUG, detail=where)

@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from fairway import __version__
-from fairway.cli.failures import Output, asks_json, print_failure, tell_failure
+from fairway.cli.failures import Output, asks_json, leave_reader, print_failure, tell_failure
 from fairway.cli.plugins import skip_plugins
 from fairway.errors import EXIT_OK
 
@@ -145,19 +145,14 @@ def run_guarded(work: Callable[[], Any], output: Output | None = None) -> int:
     try:
         result = work()
     except (BrokenPipeError, _ReaderGoneError):
-        _leave_reader()  # no error, as in `fairway logs | head`
+        leave_reader(sys.stdout)  # no error, as in `fairway logs | head`
         return EXIT_OK
     except (Exception, KeyboardInterrupt) as error:
         failure = tell_failure(error)
         if output is not None and output.as_json:
             try:
                 print_failure(failure, output.done)
-            except BrokenPipeError:
-                _leave_reader()
+            except OSError:  # nobody reads it, or the disk is full: the exit code says it
+                leave_reader(sys.stdout)
         return failure.exit_code
     return result if isinstance(result, int) else 0
-
-
-def _leave_reader() -> None:
-    """Nothing more is written, not even what is still held back."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

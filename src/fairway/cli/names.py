@@ -14,14 +14,18 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
+from fairway.cli.directories import FILE_NAME, find_directory
+
 if TYPE_CHECKING:
     from yaml import Node
 
 # Those of fairway.define and fairway.route, which load what validates.
-FILE_NAME, LOCAL, STATE_DIRECTORY = "fairway.yml", "local", ".fairway"
+LOCAL, STATE_DIRECTORY = "local", ".fairway"
 
 _LARGEST = 500_000  # bytes; a file with 500 components has about a tenth
 _NAME_OF_APP = re.compile(rb"""^["']?app["']?\s*:\s*["']?([\w-]+)""", re.MULTILINE)
+_NOT_GOOD = re.compile(rb"""^ "(outcome": "(?!succeeded")|kind": "destroy")""", re.MULTILINE)
+_TOP = 10_000  # bytes
 _UNSOUND = re.compile(r"^/|\.\.|\*\*")  # patterns that services are not found by
 _LOGGING = ("function", "http-api")
 _WITHOUT_DATA = (*_LOGGING, "load-balancer")
@@ -83,14 +87,29 @@ def list_with_data(parameters: Parameters) -> list[str]:
 
 def list_releases(parameters: Parameters) -> list[str]:
     """Those that were made from this directory, the newest first."""
+    return [file.stem.lstrip("0") for file in _find_records(parameters)]
+
+
+def list_good_releases(parameters: Parameters) -> list[str]:
+    """Those of them that something can be made of again, as `Release.is_good` has it."""
+    found = _find_records(parameters)
+    return [file.stem.lstrip("0") for file in found if not _NOT_GOOD.search(_read_top(file))]
+
+
+def _find_records(parameters: Parameters) -> list[Path]:
     directory = _find_directory(parameters).resolve()
     home = _find_home(directory)
     service = _name_app(directory / FILE_NAME) if home != directory else ""
     chosen = _list_chosen(parameters)
     environment = parameters.get("source") or parameters.get("environment") or LOCAL
     folder = home / STATE_DIRECTORY / "releases" / (chosen[0] if chosen else service) / environment
-    numbers = sorted((f.stem for f in folder.glob("*.json") if f.stem.isdecimal()), reverse=True)
-    return [number.lstrip("0") for number in numbers]
+    return sorted((f for f in folder.glob("*.json") if f.stem.isdecimal()), reverse=True)
+
+
+def _read_top(file: Path) -> bytes:
+    """What a record says before its stacks, which are most of it and come last."""
+    with file.open("rb") as record:
+        return record.read(_TOP)
 
 
 LISTS: Mapping[str, Callable[[Parameters], list[str]]] = {
@@ -100,11 +119,13 @@ LISTS: Mapping[str, Callable[[Parameters], list[str]]] = {
     "logging": list_logging,
     "with-data": list_with_data,
     "release": list_releases,
+    "good-release": list_good_releases,
 }
 
 
 def _find_directory(parameters: Parameters) -> Path:
-    return Path(parameters.get("directory") or ".").expanduser()
+    named = parameters.get("directory")
+    return Path(named).expanduser() if named else find_directory(Path())
 
 
 def _list_chosen(parameters: Parameters) -> tuple[str, ...]:

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
+from fairway.cli.directories import find_directory
 from fairway.cli.failures import find_output
 from fairway.cli.names import Name
 
@@ -54,15 +56,22 @@ def name_environment(environment: str) -> str:
 
 
 def directory_option(function: F) -> F:
-    """-C, --directory: where fairway.yml is."""
+    """-C, --directory: where fairway.yml is; one that is named is taken as it is."""
+
+    def find(ctx: click.Context, param: click.Parameter, value: Path) -> Path:
+        source = ctx.get_parameter_source(param.name or "")
+        return find_directory(value) if source is ParameterSource.DEFAULT else value
+
     return click.option(
         "-C",
         "--directory",
         type=click.Path(path_type=Path, file_okay=False),
         default=Path(),
         metavar="DIR",
-        help="The application's directory; this one when not said.",
+        help="The application's directory; this one, or the nearest above with a fairway.yml, "
+        "when not said.",
         is_eager=True,
+        callback=find,
     )(function)
 
 

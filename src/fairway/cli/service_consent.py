@@ -18,10 +18,15 @@ if TYPE_CHECKING:
 
 def require_services(proposals: Sequence[Proposal], given: Given) -> None:
     """Raise FairwayError for names that no service has, or that do not say of which."""
+    if given.approve:  # first: the names of one service's consent are of no use to explain
+        raise FairwayError(
+            "a digest is of the plan of one service; nothing was changed",
+            hint="add --service with its name",
+        )
     services = [proposal.app.service for proposal in proposals]
     changing = [proposal.app.service for proposal in proposals if not proposal.is_idle]
     for name in (*given.replace, *given.delete):
-        service, slash, _ = name.partition("/")
+        service, slash, own_name = name.partition("/")
         if not slash:
             some = f"; these change: {', '.join(changing)}" if changing else ""
             raise FairwayError(
@@ -32,23 +37,20 @@ def require_services(proposals: Sequence[Proposal], given: Given) -> None:
             near = nearest(service, services)
             raise FairwayError(
                 f"'{name}' is of no service that this is about; nothing was changed",
-                hint=f"did you mean '{near}'?" if near else f"these are: {name_some(services)}",
+                hint=f"did you mean '{near}/{own_name}'?"
+                if near
+                else f"these are: {name_some(services)}",
             )
     for proposal in proposals:
         own = _pick_given(given, proposal.app.service)
         if own.replace or own.delete:
-            refuse_unknown_names(proposal, own)
+            refuse_unknown_names(proposal, own, f"{proposal.app.service}/")
 
 
 def gather_consents(deliveries: Sequence[Delivery]) -> list[Consent]:
     """Consent to each, before anything is carried out; what is missing is told of its service."""
     found = []
     for delivery in deliveries:
-        if delivery.given.approve:
-            raise FairwayError(
-                "a digest is of the plan of one service; nothing was changed",
-                hint="add --service with its name",
-            )
         service = delivery.proposal.app.service
         given = _pick_given(delivery.given, service)
         try:

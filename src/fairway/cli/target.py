@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -13,7 +14,7 @@ from fairway.bundle.artifact import Architecture, Platform
 from fairway.define import LOCAL, App
 from fairway.errors import CloudUnavailable, DeploymentFailed
 from fairway.events import Report
-from fairway.route import STATE_DIRECTORY
+from fairway.state import STATE_DIRECTORY, make_state_directory
 
 if TYPE_CHECKING:
     from fairway.aws import Aws
@@ -67,7 +68,7 @@ def open_target(app: App, report: Report, *, must_answer: bool, start: Start = "
     if app.environment == LOCAL:
         return _open_local(app, report, must_answer=must_answer, start=start)
     profile = choose_profile(os.environ, app.profile)
-    if not must_answer and not has_credentials(os.environ, Path.home(), profile):
+    if not must_answer and not has_credentials(os.environ, find_home(), profile):
         return Target(None, choose_lambda)
     from fairway.aws import Aws, Endpoint
 
@@ -99,6 +100,11 @@ def choose_profile(environment: Variables, profile: str | None) -> str | None:
     return None if any(environment.get(name) for name in _CREDENTIAL_VARIABLES) else profile
 
 
+def find_home() -> Path:
+    """The user's, as botocore sees it: `~` itself for one who has none, where nothing is."""
+    return Path(os.path.expanduser("~"))  # noqa: PTH111 - pathlib's raises for that
+
+
 def has_credentials(environment: Variables, home: Path, profile: str | None = None) -> bool:
     """Whether anything says how to reach AWS; looks, and asks nobody.
 
@@ -107,7 +113,7 @@ def has_credentials(environment: Variables, home: Path, profile: str | None = No
     if any(environment.get(name) for name in _CREDENTIAL_VARIABLES):
         return True
     files = [
-        Path(environment.get(variable) or home / ".aws" / name).expanduser()
+        Path(os.path.expanduser(environment.get(variable) or home / ".aws" / name))  # noqa: PTH111
         for variable, name in _FILES.items()
     ]
     if profile is None:
@@ -151,9 +157,22 @@ def choose_here(runtime: str, architecture: str) -> Platform:
     return Platform(asked.language, asked.version, here)
 
 
+def _check_ports(environment: Variables) -> None:
+    """Refuse a wrong range also where a cloud runs already, which will not read it."""
+    if environment.get("FAIRWAY_PORTS"):
+        from fairway.cloud.control.ports import PortsUnusable, read_range
+
+        try:
+            read_range(environment)
+        except PortsUnusable as error:
+            raise CloudUnavailable(str(error)) from error
+
+
 def _open_local(app: App, report: Report, *, must_answer: bool, start: Start) -> Target:
     from fairway.cloud.launch import find_answering, start_cloud
 
+    if start == "always":
+        _check_ports(os.environ)
     directory = state_directory(app.home)
     info = find_answering(directory)
     deployed = (directory / "state").is_dir()
@@ -163,6 +182,8 @@ def _open_local(app: App, report: Report, *, must_answer: bool, start: Start) ->
 
         # The clients' libraries load while the cloud starts: both take half a second.
         threading.Thread(target=import_module, args=("boto3",), daemon=True).start()
+        with suppress(OSError):  # the cloud says what is wrong with its directory
+            make_state_directory(directory)
         info = start_cloud(directory, app.region, report)
     if info is None:
         if must_answer:

@@ -29,7 +29,7 @@ from fairway.cli.main import run
 from fairway.cli.pauses import Pauses
 from fairway.cli.render.services import summarise_plans
 from fairway.cli.selection import Selection, name_service, select
-from fairway.cli.service_consent import gather_consents, require_services
+from fairway.cli.service_consent import require_services
 from fairway.cli.services import AT_ONCE, CarryingOut, name_events
 from fairway.cli.shared_stack import changes_shared, drop_shared, share_once
 from fairway.cli.target import Target, choose_lambda
@@ -302,9 +302,19 @@ class NothingReleased:
     ("given", "said", "hint"),
     [
         (Given(delete=("entries",)), "'entries' does not say of which", "write SERVICE/NAME, or"),
-        (Given(replace=("c/entries",)), "'c/entries' is of no service that", "these are: a, b"),
-        (Given(delete=("a/nope",)), "shop-a has no 'nope' to delete", "leave it out; there are "),
-        (Given(replace=("b/entires",)), "shop-b has no 'entires' to", "did you mean 'entries'?"),
+        (Given(replace=("s/x", "cc/entries")), "'s/x' is of no service that", "these are: a, bcc"),
+        (Given(delete=("bc/api",)), "'bc/api' is of no service that", "did you mean 'bcc/api'?"),
+        (Given(replace=("c/entries",)), "'c/entries' is of no service that", "these are: a, bcc"),
+        (
+            Given(delete=("a/nope",)),
+            "shop-a has no 'nope' to",
+            "leave it out; there are a/entr",
+        ),
+        (
+            Given(replace=("bcc/entires",)),
+            "shop-bcc has no 'entires' to",
+            "did you mean 'bcc/entries'?",
+        ),
     ],
 )
 def test_names_of_nothing_are_refused(
@@ -313,19 +323,21 @@ def test_names_of_nothing_are_refused(
     there = Target(cast("Aws", NothingReleased()), choose_lambda)
     proposals = [
         replace(delivery.proposal, target=there, is_idle=is_idle)
-        for delivery in make_deliveries(tmp_path, ["a", "b"])
+        for delivery in make_deliveries(tmp_path, ["a", "bcc"])
     ]
     with pytest.raises(FairwayError, match=said) as refused:
         require_services(proposals, given)
     assert (refused.value.hint or "").startswith(hint)
-    require_services(proposals, Given(delete=("a/entries",), replace=("b/api",)))
+    require_services(proposals, Given(delete=("a/entries",), replace=("bcc/api",)))
 
 
 def test_a_digest_is_of_one_service(tmp_path: Path) -> None:
-    given = Given(approve="0123456789ab")
-    deliveries = [replace(d, given=given) for d in make_deliveries(tmp_path, ["a", "b"])]
-    with pytest.raises(FairwayError, match="a digest is of the plan of one service"):
-        gather_consents(deliveries)
+    """That is said first: the names beside it are those of a consent to one service's plan."""
+    given = Given(approve="0123456789ab", replace=("entries",))
+    proposals = [delivery.proposal for delivery in make_deliveries(tmp_path, ["a", "b"])]
+    with pytest.raises(FairwayError, match="a digest is of the plan of one service") as refused:
+        require_services(proposals, given)
+    assert refused.value.hint == "add --service with its name"
 
 
 def test_edits_belong_to_the_service_that_they_are_in(tmp_path: Path) -> None:

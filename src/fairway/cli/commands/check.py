@@ -26,9 +26,10 @@ from fairway.define import App, Definition, define_app, define_service, list_env
 from fairway.diagnostics import Diagnostic, sort_diagnostics
 from fairway.errors import EXIT_OK, EXIT_USER_ERROR, FairwayError, InvalidApplication
 from fairway.events import Report, StepFinished, StepStarted
-from fairway.route import STATE_DIRECTORY
+from fairway.state import STATE_DIRECTORY
 
 if TYPE_CHECKING:
+    from fairway.check.kept import Surroundings
     from fairway.check.security import Accepted, SecurityReport
 
 Compiled = dict[str, tuple[App, Templates]]
@@ -178,17 +179,26 @@ def _scan(compiled: Compiled, report: Report) -> Sequence[SecurityReport]:
 
 def _lint(compiled: Compiled, report: Report) -> list[Diagnostic]:
     """cfn-lint's findings; what was found in a template before is not looked for again."""
-    from fairway.check.kept import KeptResults, Surroundings
+    from fairway.check.kept import KeptResults
 
     if not compiled:
         return []
     home = next(iter(compiled.values()))[0].home
+    kept = KeptResults(home / STATE_DIRECTORY / "cache" / "lint.json", _find_surroundings())
+    return lint_all(compiled.values(), kept, report)
+
+
+def _find_surroundings() -> Surroundings | None:
+    """None for a user without a home: then nothing is kept."""
+    from fairway.check.kept import Surroundings
+
     xdg = os.environ.get("XDG_CACHE_HOME")
     caches = [Path(xdg) if xdg else Path("~/.cache"), Path("~/Library/Caches")]
-    expanded = tuple(path.expanduser() for path in caches)
-    surroundings = Surroundings(Path.home(), Path.cwd(), expanded, date.today())
-    kept = KeptResults(home / STATE_DIRECTORY / "cache" / "lint.json", surroundings)
-    return lint_all(compiled.values(), kept, report)
+    try:
+        expanded = tuple(path.expanduser() for path in caches)
+        return Surroundings(Path.home(), Path.cwd(), expanded, date.today())
+    except RuntimeError:
+        return None
 
 
 @contextmanager

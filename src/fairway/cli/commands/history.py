@@ -92,7 +92,7 @@ def command(
         return
     from fairway.operate.rollback import plan_rollback
 
-    goes_back = may_go_back(history, lambda: plan_rollback(app, aws, None, Provenance()))
+    goes_back = may_go_back(history, lambda: plan_rollback(app, aws, None, Provenance())[0])
     _show_all(history, app.name, environment, goes_back=goes_back)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 from importlib.resources import files
 from pathlib import Path
@@ -52,14 +53,16 @@ def command(template: str, directory: Path | None) -> None:
         shutil.copytree(source, target, ignore=_LEFT_OUT, dirs_exist_ok=True)
         (target / ".gitignore").write_text(".fairway/\n__pycache__/\n")
         file = target / FILE_NAME
-        text = re.sub(r"(?m)^app: .*$", f"app: {_name_app(target)}", file.read_text(), count=1)
+        name = _name_app(target)
+        text = re.sub(r"(?m)^app: .*$", f"app: {name}", file.read_text(), count=1)
         file.write_text(text)
     except OSError as error:
         raise FairwayError(f"{target} cannot be written: {error.strerror or error}") from error
-    say(f"made {target} from the template {template}")
+    named = "" if name == target.resolve().name else f"; the application is named {name}"
+    say(f"made {target} from the template {template}{named}")
     for made in sorted(p for p in target.rglob("*") if p.is_file()):
         say(f"  {made}")
-    say_next(f"cd {target} && fairway up")
+    say_next(f"cd {shlex.quote(str(target))} && fairway up")
 
 
 def find_source(package: Path, template: str) -> Path:

@@ -19,7 +19,8 @@ from fairway.cli.options import (
 )
 from fairway.cli.pauses import Pauses
 from fairway.cli.render.human import say
-from fairway.cli.render.notices import DENIED, show_denials
+from fairway.cli.render.logs import name_own_files
+from fairway.cli.render.notices import show_faults, tells_fault
 from fairway.cli.selection import select
 from fairway.cli.target import open_targets
 from fairway.compile.template import dump_canonical
@@ -82,9 +83,9 @@ def command(
     lines = follow_lines(query, Pauses().wait) if follow else read_lines(query)
     told: set[str] = set()
     for line in lines:
-        _print_line(line, as_json=as_json)
-        if DENIED in line.text:
-            show_denials(apps, targets[0], told)
+        _print_line(line if as_json else name_own_files(line, apps), as_json=as_json)
+        if tells_fault(line.text):
+            show_faults(apps, targets[0], told)
 
 
 def _require_known(components: Sequence[str], apps: Sequence[App], *, many: bool) -> None:

@@ -28,7 +28,7 @@ from fairway.route import find_app, prepare_apply
 @click.option(
     "--release",
     "number",
-    type=Number(min=1, names="release"),
+    type=Number(min=1, names="good-release"),
     metavar="N",
     help="Bring this release; the newest good one when not said.",
 )

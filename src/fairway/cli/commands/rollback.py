@@ -21,7 +21,7 @@ from fairway.route import find_app, prepare_apply
 
 
 @click.command("rollback", epilog="Example: fairway rollback -e prod 12 --yes")
-@click.argument("number", metavar="[N]", required=False, type=Number(min=1, names="release"))
+@click.argument("number", metavar="[N]", required=False, type=Number(min=1, names="good-release"))
 @environment_option
 @click.option("--with-data", is_flag=True, help="Take the data's stacks back too.")
 @full_option

@@ -8,7 +8,6 @@ import signal
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,9 +17,10 @@ from fairway.cli.edits import Edits
 from fairway.cli.interrupts import interrupted_by
 from fairway.cli.options import directory_option, services_option, verbose_option
 from fairway.cli.pauses import Pauses
+from fairway.cli.reloading import Lookout, Served
 from fairway.cli.render.human import say, say_next, show_status
-from fairway.cli.render.logs import show_invocations
-from fairway.cli.render.notices import DENIED, show_denials, show_running
+from fairway.cli.render.logs import name_own_files, show_invocations
+from fairway.cli.render.notices import show_faults, show_running, tells_fault
 from fairway.cli.render.progress import Progress
 from fairway.cli.selection import Selection, select
 from fairway.cli.services import bring_up
@@ -28,16 +28,23 @@ from fairway.cli.source_control import find_provenance
 from fairway.cli.target import Target, open_target, state_directory
 from fairway.cloud.launch import find_cloud, stop_cloud
 from fairway.define import FILE_NAME, LOCAL, App, find_home, list_services, read_root
-from fairway.errors import EXIT_INTERRUPTED, EXIT_OK, FairwayError
+from fairway.errors import FairwayError
 from fairway.events import Notice, Report
 from fairway.operate.logs import LogQuery, LogSource, follow_lines, list_sources
 from fairway.operate.status import read_status
-from fairway.plan import Action
 from fairway.route import apply_plan, load_app, plan_app, prepare_apply
+from fairway.state import make_state_directory
 
 # A closed terminal and `kill` end it as Ctrl-C does.
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LOG_PAUSE = 0.25  # seconds between questions for log lines
+_LAST_LINES = 0.3  # seconds for a question that is under way at the end
+
+
+class Destroyed(FairwayError):
+    """Others removed all that was served."""
+
+    code = "destroyed-elsewhere"
 
 
 @click.command("up", epilog="Example: fairway up --detach && fairway status")
@@ -66,11 +73,14 @@ def command(detach: bool, verbose: bool, directory: Path, services: tuple[str, .
         ours = find_cloud(state) is None
         try:
             with Edits(selection.directory.resolve()) as edits:
-                apps, target = _start_and_show(selection, verbose=verbose)
+                served, target = _start_and_show(selection, verbose=verbose)
                 say("watching for edits; Ctrl-C stops", err=True, dim=True)
-                _serve(selection, apps, target, edits)
+                _serve(selection, served, target, edits)
         except KeyboardInterrupt:
             say(err=True)
+        except Destroyed:
+            ours = False  # what destroyed it may still be at work
+            raise
         finally:
             _leave(state, ours=ours)
 
@@ -93,7 +103,7 @@ def _load(selection: Selection) -> list[App]:
     return selection.load(LOCAL) if selection.workspace else [load_app(selection.directory)]
 
 
-def _start_and_show(selection: Selection, *, verbose: bool) -> tuple[list[App], Target]:
+def _start_and_show(selection: Selection, *, verbose: bool) -> tuple[list[Served], Target]:
     with Progress(verbose=verbose) as progress:
         if selection.workspace is None:
             app, target = start_app(selection.directory, progress)
@@ -101,16 +111,19 @@ def _start_and_show(selection: Selection, *, verbose: bool) -> tuple[list[App], 
         else:
             apps = selection.load(LOCAL)
             target = bring_up(apps, progress)
+    served = []
     for app in apps:
-        show_status(read_status(app, target.require_aws()))
+        status = read_status(app, target.require_aws())
+        show_status(status)
+        served.append(Served(app, target, frozenset(status.stacks)))
     show_running(apps, target)
-    return apps, target
+    return served, target
 
 
 @contextlib.contextmanager
 def _watch_alone(state: Path) -> Iterator[None]:
     """Two that apply edits of one directory would get into each other's way."""
-    state.mkdir(parents=True, exist_ok=True)
+    make_state_directory(state)
     with (state / "up.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -129,34 +142,54 @@ def _leave(state: Path, *, ours: bool) -> None:
         stop_cloud(state)
         say("stopped the local cloud; its data stays", err=True)
     else:
-        say("the local cloud keeps running, as before; `fairway down` stops it", err=True)
+        say("the local cloud keeps running; `fairway down` stops it", err=True)
 
 
-def _serve(selection: Selection, apps: list[App], target: Target, edits: Edits) -> None:
-    """Apply edits as they come, with log lines beside, until interrupted or stopped."""
-    sources, stop = _list_sources(apps, target), threading.Event()
+def _serve(selection: Selection, served: list[Served], target: Target, edits: Edits) -> None:
+    """Apply edits as they come, with log lines beside, until interrupted or stopped.
+
+    Raises Destroyed when others have removed all that was served.
+    """
+    sources, stop = _list_sources(served, target), threading.Event()
     follower = threading.Thread(
-        target=_show_logs, args=(apps, target, sources, stop, edits), daemon=True
+        target=_show_logs, args=(served, target, sources, stop), daemon=True
     )
     follower.start()
-    troubled: set[Path] = set()
-    folders = _list_folders(selection)
+    folders, state = _list_folders(selection), state_directory(served[0].app.home)
     try:
-        while (files := edits.take()) is not None:
-            if any(f.name == FILE_NAME for f in files) and _list_folders(selection) != folders:
-                say("services came or went: stop this and run it again", err=True, fg="yellow")
-            for position, app in find_edited(selection, apps, files):
-                apps[position], good = _reload(app, target, _name_files(selection, files))
-                if good and app.root in troubled:
-                    say("mended; what is saved is what runs", err=True, fg="green")
-                (troubled.discard if good else troubled.add)(app.root)
-            sources[:] = _list_sources(apps, target)
+        with Lookout(served, target.require_aws(), edits.wake):
+            while (files := edits.take(lambda: find_cloud(state) is not None)) is not None:
+                if any(f.name == FILE_NAME for f in files) and _list_folders(selection) != folders:
+                    say("services came or went: stop this and run it again", err=True, fg="yellow")
+                apps = [one.app for one in served]
+                for position, _ in find_edited(selection, apps, files) if files else ():
+                    served[position].reload(_name_files(selection, files))
+                _leave_destroyed(served)
+                sources[:] = _list_sources(served, target)
     finally:
         stop.set()
-        follower.join(timeout=2)
+        follower.join(_LAST_LINES)
 
 
-def _list_sources(apps: Sequence[App], target: Target) -> list[LogSource]:
+def _leave_destroyed(served: list[Served]) -> None:
+    """Serve no longer what others destroyed. Raises Destroyed when nothing is left."""
+    gone = [one for one in served if one.destroyed]
+    served[:] = [one for one in served if not one.destroyed]
+    if gone and not served:
+        raise Destroyed(
+            f"{' and '.join(one.app.name for one in gone)} was destroyed elsewhere",
+            hint="`fairway up` makes it anew, with empty tables beside those that were kept",
+        )
+    for one in gone:
+        say(
+            f"{one.app.service} was destroyed elsewhere; its edits are not taken any more",
+            err=True,
+            fg="yellow",
+        )
+
+
+def _list_sources(served: Sequence[Served], target: Target) -> list[LogSource]:
+    apps = [one.app for one in served]
     aws, many = target.require_aws(), len(apps) > 1
     return [s for app in apps for s in list_sources(app, aws, f"{app.service}/" if many else "")]
 
@@ -188,73 +221,24 @@ def _list_folders(selection: Selection) -> set[Path]:
     return {service.directory for service in list_services(workspace)[0]} if workspace else set()
 
 
-def _reload(running: App, target: Target, files: list[str]) -> tuple[App, bool]:
-    """Take edits to the running application; problems are told and change nothing.
-
-    Returns the application that runs then, and whether there were no problems.
-    """
-    from fairway.cli.main import run_guarded
-
-    found = [running]
-    code = run_guarded(lambda: found.append(_take_edit(running, target, files)))
-    if code == EXIT_INTERRUPTED:
-        raise KeyboardInterrupt
-    if code != EXIT_OK:
-        say("still running the version before this edit", err=True, fg="yellow")
-    return found[-1], code == EXIT_OK
-
-
-def _take_edit(running: App, target: Target, files: list[str]) -> App:
-    began = time.monotonic()
-    app = load_app(running.root)
-    with ThreadPoolExecutor(1) as beside:  # git takes as long as the stacks' descriptions
-        provenance = beside.submit(find_provenance, app.root)
-        plan = plan_app(app, target.choose, target.aws)
-    if plan.is_empty:
-        return app
-    losses = [c.logical_id for _, c in plan.changes() if _may_lose(c.action, c.resource_type)]
-    if losses:
-        say(
-            f"{FILE_NAME} now removes or replaces {', '.join(losses)}; "
-            "run `fairway apply` to see and confirm it",
-            err=True,
-            fg="yellow",
-        )
-        return running
-    apply_plan(plan, target.require_aws(), provenance=replace(provenance.result(), kind="up"))
-    seconds = time.monotonic() - began
-    say(f"reloaded {', '.join(files)} ({seconds:.2f} s)", err=True, fg="green")
-    return app
-
-
-def _may_lose(action: Action, resource_type: str) -> bool:
-    stateful = resource_type in ("AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SQS::Queue")
-    return stateful and action in (Action.DELETE, Action.REPLACE, Action.KEEP)
-
-
 def _show_logs(
-    apps: Sequence[App],
+    served: Sequence[Served],
     target: Target,
     sources: list[LogSource],
     stop: threading.Event,
-    edits: Edits,
 ) -> None:
-    """Print log lines as they come; when the cloud is gone, end the watching."""
+    """Print log lines as they come."""
     since, told = int(time.time() * 1000), False
-    state = state_directory(apps[0].home)
     notices: set[str] = set()
-
-    def sleep(seconds: float) -> bool:
-        return not stop.wait(seconds) and find_cloud(state) is not None
-
-    pauses = Pauses(sleep, _LOG_PAUSE)
+    pauses = Pauses(lambda seconds: not stop.wait(seconds), _LOG_PAUSE)
     while True:
         try:
             for line in follow_lines(LogQuery(sources, since), pauses.wait):
                 since = max(since, line.timestamp_ms + 1)
-                show_invocations(line)
-                if DENIED in line.text:
-                    show_denials(apps, target, notices)
+                apps = [one.app for one in served]
+                show_invocations(name_own_files(line, apps))
+                if tells_fault(line.text):
+                    show_faults(apps, target, notices)
             break
         except Exception as error:  # the cloud may be coming back; what reads it must not end
             if not pauses.wait():
@@ -262,4 +246,3 @@ def _show_logs(
             if not told:
                 say(f"log lines are late: {error}", err=True, fg="yellow")
                 told = True
-    edits.end()
