@@ -57,7 +57,8 @@ def command(
     saved = read_saved(plan_file)
     if not as_json:
         changes = len(saved.content["plan"]["changes"])
-        say(f"{saved.app} in {saved.environment}: {changes} changes, digest {saved.digest}")
+        counted = "1 change" if changes == 1 else f"{changes} changes"
+        say(f"{saved.app} in {saved.environment}: {counted}, digest {saved.digest}")
     require_consent("Consent to exactly this plan?", yes=yes)
     write_consent(file, saved.digest, Given(replace=replace, delete=delete), find_actor())
     if as_json:

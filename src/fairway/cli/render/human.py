@@ -136,8 +136,8 @@ def _show_findings(plan: Plan) -> None:
 def describe_findings(plan: Plan) -> Iterator[str]:
     """Drift, and CloudFormation's own forecast, where they were asked for."""
     if plan.drift is not None:
-        yield from ("", "drift: changed by others since; this plan does not undo it")
-        yield from ([] if plan.drift else ["  none"])
+        told = "changed by others since; this plan does not undo it" if plan.drift else "none"
+        yield from ("", f"drift: {told}")
         for drift in plan.drift:
             place = f"  {show_place(drift.place)}" if drift.place else ""
             gone = "  is gone" if drift.is_gone else ""
