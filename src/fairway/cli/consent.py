@@ -49,23 +49,23 @@ class Given:
     try_restore: bool = False
 
 
+def loss_options(function: F) -> F:
+    """--replace and --delete: what may go although it holds data, by name."""
+    for option, what in (("--replace", "replaced"), ("--delete", "deleted")):
+        function = click.option(
+            option,
+            type=Name("with-data"),
+            multiple=True,
+            metavar="NAME",
+            help=f"Let this be {what}, though it holds data; may be repeated.",
+        )(function)
+    return function
+
+
 def consent_options(function: F) -> F:
     """The options that consent to more than --yes does."""
     for option in (
-        click.option(
-            "--replace",
-            type=Name("with-data"),
-            multiple=True,
-            metavar="NAME",
-            help="Let this be replaced, though it holds data; may be repeated.",
-        ),
-        click.option(
-            "--delete",
-            type=Name("with-data"),
-            multiple=True,
-            metavar="NAME",
-            help="Let this be deleted, though it holds data; may be repeated.",
-        ),
+        loss_options,
         click.option(
             "--approve",
             metavar="DIGEST",

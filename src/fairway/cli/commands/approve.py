@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 
-from fairway.cli.consent import Given, require_consent, write_consent
-from fairway.cli.names import Name
+from fairway.cli.consent import Given, loss_options, require_consent, write_consent
 from fairway.cli.options import json_option, yes_option
 from fairway.cli.render.human import say, say_next
 from fairway.cli.render.json import print_json
@@ -25,20 +24,7 @@ from fairway.plan.saved import read_saved
     metavar="FILE",
     help="Where to write the consent.",
 )
-@click.option(
-    "--replace",
-    type=Name("with-data"),
-    multiple=True,
-    metavar="NAME",
-    help="Let this be replaced, though it holds data; may be repeated.",
-)
-@click.option(
-    "--delete",
-    type=Name("with-data"),
-    multiple=True,
-    metavar="NAME",
-    help="Let this be deleted, though it holds data; may be repeated.",
-)
+@loss_options
 @yes_option
 @json_option
 def command(
