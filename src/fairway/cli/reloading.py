@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
+from fairway.apply.stateful import STATEFUL
 from fairway.aws.stacks import list_stacks
 from fairway.check import require_valid
 from fairway.cli.pauses import Pauses
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from fairway.aws import Aws
 
 KEPT = "still running the version before this edit"
-_STATEFUL = ("AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SQS::Queue")
 _LOSSES = {Action.DELETE: "removes", Action.KEEP: "removes", Action.REPLACE: "replaces"}
 _LOOK = 1.0  # seconds between looks at the stacks
 
@@ -129,7 +129,7 @@ def describe_losses(plan: Plan, running: App) -> str:
     found = [
         _describe_loss(change, running)
         for _, change in plan.changes()
-        if change.action in _LOSSES and change.resource_type in _STATEFUL
+        if change.action in _LOSSES and change.resource_type in STATEFUL
     ]
     file = (running.root.resolve() / FILE_NAME).relative_to(running.home.resolve())
     return f"{file} now {', '.join(dict.fromkeys(found))}" if found else ""
