@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fairway.cloud.control.denials import Denial, find_caller
+from fairway.cloud.control.durable.touch import peek
 from fairway.cloud.control.keys import KeyNeed, find_key, service_may_use
 
 Tell = Callable[[Denial], None]
@@ -97,7 +98,7 @@ def find_revision(principal: str) -> str | None:
     from ministack.services import lambda_svc
 
     caller = find_caller(principal)
-    for (account, _, name), record in list(lambda_svc._functions._data.items()):
+    for (account, _, name), record in peek(lambda_svc._functions._data).items():
         if caller and name == caller[1] and account == principal.split(":")[4]:
             return read_revision(record["config"])
     return None

@@ -80,8 +80,7 @@ def find_record(reference: str, resource: str) -> Mapping[str, Any] | None:
     from ministack.core import responses
     from ministack.services import kms
 
-    _, _, _, region, account, *_ = resource.split(":", 5)
-    region, account = region or responses.get_region(), account or responses.get_account_id()
+    region, account = _find_scope(resource)
     prefix = f"arn:aws:kms:{region}:{account}:key/"
     found: Mapping[str, Any] | None
     if reference.startswith(prefix):  # as nearly all: without all the other ways to name a key
@@ -93,6 +92,14 @@ def find_record(reference: str, resource: str) -> Mapping[str, Any] | None:
     return found
 
 
+def _find_scope(resource: str) -> tuple[str, str]:
+    """Region and account of an ARN; the request's where it names none, as a bucket's."""
+    from ministack.core import responses
+
+    _, _, _, region, account, _ = resource.split(":", 5)
+    return region or responses.get_region(), account or responses.get_account_id()
+
+
 def is_managed(reference: str) -> bool:
     """Whether a key that AWS KMS has no record of is one of AWS's own."""
     return "alias/aws/" in reference
@@ -100,10 +107,7 @@ def is_managed(reference: str) -> bool:
 
 def describe_need(service: str, actions: tuple[str, ...], reference: str, resource: str) -> KeyNeed:
     """What a service asks of a key for a resource. reference: the key's id, ARN or alias."""
-    from ministack.core import responses
-
-    _, _, _, region, account, *_ = resource.split(":")
-    region, account = region or responses.get_region(), account or responses.get_account_id()
+    region, account = _find_scope(resource)
     record = find_record(reference, resource)
     context = {
         "kms:viaservice": f"{service}.{region}.amazonaws.com",
@@ -173,13 +177,8 @@ def service_may_use(need: KeyNeed, service: str) -> bool:
 
 def read_policy(key: str) -> object:
     """The policy of a key by its ARN; "" without one."""
-    from ministack.core.responses import request_scope
-    from ministack.services import kms
-
-    _, _, _, region, account, *_ = key.split(":")
-    with request_scope(account, region):
-        record = kms._resolve_key(key) or {}
-    return record.get("Policy") or ""
+    record = find_record(key, key)
+    return (record.get("Policy") if record else None) or ""
 
 
 # --- where each service keeps the key of a resource -------------------------------

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from fairway.cloud.control.authority import read_revision
 from fairway.cloud.control.denials import find_tag, list_tagged
+from fairway.cloud.control.durable.touch import peek
 from fairway.cloud.control.logs import Line, LogStore
 from fairway.cloud.notices import MissingLink, MissingPackage, Notices
 
@@ -104,7 +105,7 @@ def find_origin_of(group: str) -> Origin | None:
     """Implements `FindOrigin` over ministack's functions."""
     from ministack.services import lambda_svc
 
-    for record in list(lambda_svc._functions._data.values()):
+    for record in peek(lambda_svc._functions._data).values():
         config = record["config"]
         logged = (config.get("LoggingConfig") or {}).get("LogGroup")
         if group != (logged or f"/aws/lambda/{config['FunctionName']}"):
