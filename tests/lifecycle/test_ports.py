@@ -30,16 +30,21 @@ def test_a_stopped_applications_address_is_left_to_it(
     assert ask("GET", url).text == "first 1"
 
 
-def test_a_wrong_range_is_named(write_app: Callable[[str, str], Application]) -> None:
-    app = write_app(DEFINITION, SOURCE)
-    done = subprocess.run(
+def bring_up(app: Application, ports: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         [str(FAIRWAY), "up", "--detach", "-C", str(app.directory)],
-        env={**os.environ, "FAIRWAY_PORTS": "9000"},
+        env={**os.environ, "FAIRWAY_PORTS": ports},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=PATIENCE,
+        check=False,
     )
+
+
+def test_a_wrong_range_is_named(write_app: Callable[[str, str], Application]) -> None:
+    app = write_app(DEFINITION, SOURCE)
+    done = bring_up(app, "9000")
     assert done.returncode == 1
     assert "FAIRWAY_PORTS is '9000', which is no range of ports" in done.stderr
     assert "FAIRWAY_PORTS=9000-9099" in done.stderr
@@ -51,14 +56,7 @@ def test_a_wrong_range_is_named_beside_a_running_cloud(
 ) -> None:
     app = write_app(DEFINITION, SOURCE)
     app.apply()
-    done = subprocess.run(
-        [str(FAIRWAY), "up", "--detach", "-C", str(app.directory)],
-        env={**os.environ, "FAIRWAY_PORTS": "abc"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    )
+    done = bring_up(app, "abc")
     assert done.returncode == 1
     assert "FAIRWAY_PORTS is 'abc', which is no range of ports" in done.stderr
     assert "Traceback" not in done.stderr

@@ -106,3 +106,18 @@ class FakeAws:
 def make_store() -> tuple[Store, FakeS3]:
     s3 = FakeS3()
     return Store(cast("Aws", FakeAws(s3)), "bucket"), s3
+
+
+class FakeAccount:
+    """One account, which has an artifact bucket and nothing else."""
+
+    def __init__(self) -> None:
+        self.s3 = FakeS3()
+
+    @property
+    def cloudformation(self) -> FakeAccount:
+        return self
+
+    def describe_stacks(self, **_: Any) -> dict[str, Any]:
+        bucket = {"OutputKey": "BucketName", "OutputValue": "artifacts"}
+        return {"Stacks": [{"StackStatus": "CREATE_COMPLETE", "Outputs": [bucket]}]}

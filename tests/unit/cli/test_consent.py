@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from tests.unit.apply.fakes import FakeS3
+from tests.unit.apply.fakes import FakeAccount
 
 from fairway.apply import Release
 from fairway.apply.release import dump_release, release_key
@@ -35,22 +35,13 @@ PLAN = Plan(
 )
 
 
-class FakeAws:
-    """An account with an artifact bucket and one release, which deleted `Mails`."""
-
-    def __init__(self) -> None:
-        self.s3 = FakeS3()
-        gone = {"logical_id": "Mails", "component": "", "action": "delete"}
-        made = Release(1, "shop", "local", "", 0, "me", None, "interrupted", {}, {}, plan=(gone,))
-        self.s3.objects[release_key("shop", "local", 1)] = dump_release(made)
-
-    @property
-    def cloudformation(self) -> FakeAws:
-        return self
-
-    def describe_stacks(self, **_: Any) -> dict[str, Any]:
-        bucket = {"OutputKey": "BucketName", "OutputValue": "artifacts"}
-        return {"Stacks": [{"StackStatus": "CREATE_COMPLETE", "Outputs": [bucket]}]}
+def make_account() -> Aws:
+    """An account with one release, which deleted `Mails`."""
+    account = FakeAccount()
+    gone = {"logical_id": "Mails", "component": "", "action": "delete"}
+    made = Release(1, "shop", "local", "", 0, "me", None, "interrupted", {}, {}, plan=(gone,))
+    account.s3.objects[release_key("shop", "local", 1)] = dump_release(made)
+    return cast("Aws", account)
 
 
 @pytest.fixture
@@ -60,7 +51,7 @@ def app(tmp_path: Path) -> App:
 
 
 def look(app: App, **given: tuple[str, ...]) -> None:
-    require_known(app, PLAN, cast("Aws", FakeAws()), Given(**cast("Any", given)))
+    require_known(app, PLAN, make_account(), Given(**cast("Any", given)))
 
 
 @pytest.mark.parametrize("name", ["orders", "Jobs", "sales", "Mails"])

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 from botocore.exceptions import ClientError
-from tests.unit.apply.fakes import FakeS3
+from tests.unit.apply.fakes import FakeAccount, FakeS3
 
 from fairway.apply import Release
 from fairway.apply.journal import journal_key
@@ -107,23 +107,8 @@ def test_there_is_no_way_back_while_somebody_applies() -> None:
     assert not may_go_back(make("succeeded", "succeeded", "running", lock=ME), Rollback().plan)
 
 
-class FakeAws:
-    """One account with an artifact bucket."""
-
-    def __init__(self) -> None:
-        self.s3 = FakeS3()
-
-    @property
-    def cloudformation(self) -> FakeAws:
-        return self
-
-    def describe_stacks(self, **_: Any) -> dict[str, Any]:
-        bucket = {"OutputKey": "BucketName", "OutputValue": "artifacts"}
-        return {"Stacks": [{"StackStatus": "CREATE_COMPLETE", "Outputs": [bucket]}]}
-
-
 def test_an_apply_that_began_while_it_was_read_was_not_killed() -> None:
-    fake = FakeAws()
+    fake = FakeAccount()
     lock = make_lock(ME).lock
     began = replace(GOOD, number=2, outcome="running")
     fake.s3.objects[release_key("shop", "prod", 1)] = dump_release(GOOD)
